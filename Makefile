@@ -18,12 +18,15 @@ export PYTHONHASHSEED ?= 0
 # So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types pictures soak check audit sbom bench run format golden lock clean
+.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types pictures soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(RUN)  ## install what the bot runs on, into .venv, and nothing else
+
+install-oidc: $(RUN)  ## install also what APPROVAL_LINK needs
+	$(INSTALL) -r requirements-oidc.lock
 
 demo: $(DEMO)  ## show one rotation in the terminal, from command to receipt
 	$(BIN)/python -m sandbox.demo $(ARGS)
@@ -101,6 +104,7 @@ lock:  ## pin every dependency again (needs uv); a lock holds hashes and no URL
 	$(PIN) --extra dev pyproject.toml -o requirements.lock --upgrade
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
 	$(PIN) --constraints requirements.lock --group demo -o requirements-demo.lock
+	$(PIN) --constraints requirements.lock --group oidc -o requirements-oidc.lock
 	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
 	$(PIN) --constraints requirements.lock --group audit -o requirements-audit.lock --upgrade
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import structlog
+from aiohttp import web
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from slack_bolt.app.async_app import AsyncApp
@@ -21,12 +22,14 @@ from bot.aisix.status import StatusPages
 from bot.credentials import ADMIN_TOKEN, APP_TOKEN, CALLER_KEY, Credentials, User
 from bot.engine import Engine
 from bot.gauges import Gauges
+from bot.limits import limits_of, rules_of
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
 from bot.rotation.ports import NO_HOLDS, KeyHolds
 from bot.service import RotationService
 from bot.settings import Settings
-from bot.steps.world import Limits, World
+from bot.sign_in import step_up_of
+from bot.steps.world import World
 from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, queue_at, redis_at
 from bot.storage.figures import Figures
@@ -35,6 +38,7 @@ from bot.storage.lease import running_clock
 from bot.storage.migration import Carrier
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
+from bot.storage.tickets import Tickets
 from bot.storage.trial import Trial
 from bot.storage.visitors import Visitors
 from bot.worker import Outage, QuietWorker, Work
@@ -45,7 +49,7 @@ from handlers.background import Background
 from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
 from handlers.forms import Forms
 from handlers.home import HomeTab
-from handlers.http import add_slack
+from handlers.http import add_pages
 from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.pressed import Absence
@@ -131,52 +135,6 @@ def status_of(settings: Settings, now: Callable[[], datetime]) -> StatusPages:
     return StatusPages(settings.aisix_gateways, timeout=timeout, now=now, most=settings.answer_limit)
 
 
-def limits_of(settings: Settings) -> Limits:
-    """Return the settings that the steps use."""
-    return Limits(
-        concurrency=settings.control_plane_concurrency,
-        probes=settings.probes,
-        create_grace=settings.create_grace,
-        read_back=settings.read_back,
-        projection=settings.projection_timeout,
-        settle=settings.settle,
-        verify=settings.verify_timeout,
-        require_proof=settings.require_proof,
-        waves=settings.waves,
-        environment_order=settings.environment_order,
-        soak=settings.soak,
-        listen=settings.listen,
-        look_interval=settings.look_interval,
-        evidence_max_age=settings.evidence_max_age,
-        watch=settings.watch,
-        patience=settings.patience,
-        secret_expiry=settings.secret_expiry,
-        approval_reminder=settings.approval_reminder,
-        approval_expiry=settings.approval_expiry,
-        after_expiry=settings.after_expiry,
-        page_after=settings.page_after,
-        stop_reminder=settings.stop_reminder,
-        calendar=settings.calendar,
-        revoke_within=settings.revoke_within,
-    )
-
-
-def rules_of(settings: Settings) -> Rules:
-    """Return the settings that say who may do what."""
-    return Rules(
-        requesters=settings.requesters,
-        approvers=settings.approvers,
-        approvals_required=settings.approvals_required,
-        self_approval=settings.self_approval,
-        click_max_age=settings.click_max_age,
-        cards_per_person=settings.cards_per_person,
-        cards_per_channel=settings.cards_per_channel,
-        require_reason=settings.require_reason,
-        revoke_within=settings.revoke_within,
-        policies=settings.policies,
-    )
-
-
 @dataclass(frozen=True)
 class Parts:
     """The parts that the worker and the Slack side share."""
@@ -185,6 +143,7 @@ class Parts:
     store: Store
     figures: Figures
     visitors: Visitors
+    tickets: Tickets
     trial: Trial
     queue: PatientQueue
     jobs: Jobs
@@ -235,6 +194,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             store=store,
             figures=Figures(redis, store.namespace),
             visitors=Visitors(redis, store.namespace),
+            tickets=Tickets(redis, store.namespace),
             trial=trial,
             queue=queue,
             jobs=Jobs(queue),
@@ -291,15 +251,18 @@ async def worker(built: Parts) -> AsyncIterator[None]:
 @asynccontextmanager
 async def front(built: Parts) -> AsyncIterator[None]:
     """Run the Slack side, with Socket Mode or HTTP."""
-    background, absence = Background(), Absence(running_clock)
-    app = _listening(built, background, absence)
+    background, absence, rotations = Background(), Absence(running_clock), service_of(built)
+    directory, now = directory_of(built.slack, built.team), built.world.now
+    step_up = step_up_of(built.settings, rotations, built.tickets, directory, now)
+    app = _listening(built, background, absence, {"rotations": rotations, "step_up": step_up})
     async with AsyncExitStack() as stack:
         stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
         socket = (
             await stack.enter_async_context(_socket(app, built, absence)) if built.settings.slack_app_token else None
         )
         if built.settings.port is not None:
-            await stack.enter_async_context(_site(built, "PORT", built.settings.port, app, socket))
+            add = partial(add_pages, built.settings, app, step_up, absence)
+            await stack.enter_async_context(_site(built, "PORT", built.settings.port, add, socket))
         yield
 
 
@@ -317,14 +280,13 @@ def directory_of(slack: AsyncWebClient, team: Mapping[str, Any]) -> Directory:
     return SlackDirectory(slack, str(team.get("team_id") or ""), str(team.get("enterprise_id") or ""))
 
 
-def _listening(built: Parts, background: Background, absence: Absence) -> AsyncApp:
+def _listening(built: Parts, background: Background, absence: Absence, asked: Mapping[str, Any]) -> AsyncApp:
     """Return the Bolt app with every listener."""
     app = bolt_app(built.slack, built.team)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
     forms = Forms(built.slack, Refusals(built.store, built.world.now))
-    rotations = service_of(built)
-    home = home_of(built, rotations)
-    own = {"rotations": rotations, "announcer": built.announcer, "forms": forms, "home_tab": home}
+    home = home_of(built, asked["rotations"])
+    own = {**asked, "announcer": built.announcer, "forms": forms, "home_tab": home}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 
@@ -371,15 +333,18 @@ async def _socket(app: AsyncApp, built: Parts, absence: Absence) -> AsyncIterato
 
 @asynccontextmanager
 async def _site(
-    built: Parts, setting: str, port: int, app: AsyncApp | None = None, socket: Socket | None = None
+    built: Parts,
+    setting: str,
+    port: int,
+    add: Callable[[web.Application], None] = lambda _: None,
+    socket: Socket | None = None,
 ) -> AsyncIterator[None]:
-    """Serve HTTP: always health checks and metrics, and in HTTP mode Slack's events."""
+    """Serve HTTP: always health checks and metrics, and what else *add* puts there."""
     settings = built.settings
     ready = partial(_missing, built, socket)
     async with Gauges(built.figures.read, built.world.control_plane.key_dates, ready, built.world.now) as gauges:
         site = http.make_site(ready, gauges, settings.http_body_limit)
-        if app is not None and settings.http_mode and settings.slack_signing_secret:
-            add_slack(site, app, settings.slack_signing_secret.get_secret_value())
+        add(site)
         async with http.served(site, setting, port):
             yield
 

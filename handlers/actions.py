@@ -7,8 +7,9 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
 from bot.service import RotationService
+from bot.service.step_up import StepUp
 from handlers.announcer import SlackAnnouncer
-from handlers.answers import Answers
+from handlers.answers import Answers, Asker
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
@@ -17,6 +18,7 @@ from handlers.picking import from_anywhere
 from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
 from handlers.views.home import HOME_PICK
+from handlers.views.links import SIGN_IN, sign_in
 from handlers.views.modal import acceptance_form, delete_form
 
 Json = dict[str, Any]
@@ -108,12 +110,20 @@ async def delete_old_key(
     forms: Forms,
     answers: Answers,
     pressed: Pressed,
+    step_up: StepUp | None,
 ) -> None:
-    """Approve the delete; if something speaks against it, approve nothing and open the form that asks why."""
+    """Approve the delete; if something speaks against it, approve nothing and open the form that asks why.
+
+    Where approving takes a sign-in, do neither: give the person a link.
+    """
     await ack()
     rotation_id, by = text(action, "value"), person_of(body)
     click = click_of(action, body)
     _, _, shown = text(action, "block_id").partition(SHOWN)
+    if step_up:
+        link = await step_up.offer(rotation_id, by=by, pressed=pressed, shown=shown)
+        await answers.tell(Asker.of(body), SIGN_IN, blocks=sign_in(link))
+        return
     flagged = await rotations.offer_delete(rotation_id, by=by, pressed=pressed, shown=shown)
     if flagged:
         await forms.open(text(body, "trigger_id"), delete_form(flagged), press_again(Action.DELETE_OLD_KEY))

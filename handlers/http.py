@@ -1,4 +1,7 @@
-"""HTTP mode: serve Slack's requests. The signature is checked here, because Bolt's check logs the body."""
+"""Serve what comes over HTTP: Slack's requests, in HTTP mode, and the pages of an approval.
+
+The signature is checked here, because Bolt's check logs the body.
+"""
 
 import asyncio
 import re
@@ -11,7 +14,11 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.service.step_up import StepUp
+from bot.settings import Settings
+from handlers.approval import add_approval
 from handlers.payload import is_whole
+from handlers.pressed import Absence
 
 log = structlog.get_logger("keyturn.http")
 
@@ -20,6 +27,16 @@ BODY_WITHIN = 10.0
 """Seconds to receive a complete body; Slack itself gives up after three."""
 
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
+
+
+def add_pages(
+    settings: Settings, app: AsyncApp, step_up: StepUp | None, absence: Absence, site: web.Application
+) -> None:
+    """Put onto *site* what Slack asks for in HTTP mode, and what people ask for where approving takes a sign-in."""
+    if settings.http_mode and settings.slack_signing_secret:
+        add_slack(site, app, settings.slack_signing_secret.get_secret_value())
+    if step_up and settings.approval_link:
+        add_approval(site, settings.approval_link, step_up, absence)
 
 
 def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None:

@@ -70,6 +70,8 @@ class SlackDirectory:
             deactivated=bool(user.get("deleted")),
             stranger=bool(user.get("is_stranger")) or not at_home,
             zone=text(user, "tz"),
+            name=text(user, "profile", "real_name") or text(user, "name"),
+            email=text(user, "profile", "email"),
         )
 
     @staticmethod

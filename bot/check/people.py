@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from bot.aisix.waiting import ahead
-from bot.app import rules_of
 from bot.check.findings import Try, Wrong, clock, ok, warn, wrong
+from bot.limits import rules_of
 from bot.rotation.errors import Refused, Unanswerable
 from bot.rotation.people import Directory, People
 from bot.rotation.plan import plural

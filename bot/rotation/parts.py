@@ -37,6 +37,9 @@ class Approval(Frozen):
     tally: Tally | None = None
     """What callers had met then, as it was shown; None in older records."""
 
+    signed_in: str = ""
+    """Where they signed in for it, and how; empty without `APPROVAL_LINK`, and in older records."""
+
 
 class Void(Frozen):
     """An approval that did not lead to the delete, because something differs from what the approver saw."""

@@ -81,6 +81,8 @@ class Rules(Frozen):
     require_reason: bool
     revoke_within: timedelta
     policies: tuple[NamedPolicy, ...]
+    step_up: bool
+    """Whether an approver's word counts only with a sign-in at the company's provider."""
 
 
 class People:
@@ -202,7 +204,10 @@ class People:
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
         """Return *rotation* under today's rules, without the approvals that those people could no longer give."""
         strict = self.strict(rotation)
-        whys = {approval.by: await self._lapse(strict, approval) for approval in strict.approvals}
+        whys = {
+            approval.by: self._unsigned(approval) or await self._lapse(strict, approval)
+            for approval in strict.approvals
+        }
         gone = tuple(by for by, why in whys.items() if why)
         changes = tuple(whys[by] for by in gone)
         if rotation.approvals and strict.approvals_required > rotation.approvals_required:
@@ -219,6 +224,11 @@ class People:
         return strict.but(
             starts=tuple(start for start in strict.starts if not whys[start.by]), note=note or strict.note
         )
+
+    def _unsigned(self, approval: Approval) -> str:
+        if self._rules.step_up and not approval.signed_in:
+            return "The settings (APPROVAL_LINK) ask for a sign-in now, and this approval was given without one."
+        return ""
 
     async def _lapse(self, rotation: Rotation, approval: Approval) -> str:
         try:
@@ -242,6 +252,7 @@ NOBODY = People(
         require_reason=False,
         revoke_within=timedelta(0),
         policies=(),
+        step_up=False,
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

@@ -34,6 +34,10 @@ class Person(Frozen):
     told_at: datetime | None = None
     """When Slack said this, by Slack's clock."""
 
+    name: str = ""
+    email: str = ""
+    """Empty if Slack does not tell it: the app may not have `users:read.email`."""
+
 
 class Pressed(NamedTuple):
     """When a click happened, by Slack's clock; if unknown, how long it may have waited for this process."""
@@ -287,6 +291,32 @@ def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) 
     if permissions.person.id == rotation.requested_by and not self_approval:
         return "The requester can't approve."
     return ""
+
+
+def check_stepped_up(signed_in: str, *, step_up: bool) -> None:
+    """Refuse an approver's word that was not given on the page, after a sign-in, where the settings ask for that."""
+    if step_up and not signed_in:
+        raise WrongState("This takes a sign-in (APPROVAL_LINK): press on the card, and follow the link that you get.")
+
+
+def check_can_sign_in(person: Person) -> None:
+    """Refuse a person whose e-mail address Slack does not tell: nobody's sign-in could be compared with it."""
+    if not person.email:
+        raise NotAllowed(
+            "Slack does not tell Keyturn your e-mail address, so your sign-in could not be compared with it. "
+            "The app needs the scope users:read.email, and your profile an address."
+        )
+
+
+def check_same_person(person: Person, email: str, *, is_verified: bool) -> None:
+    """Refuse a sign-in of anybody but *person*."""
+    check_can_sign_in(person)
+    if not email or not is_verified:
+        raise NotAllowed("Your company's sign-in does not say that your e-mail address is verified. Nothing was done.")
+    if email.encode().lower() != person.email.encode().lower():  # of ASCII alone: ß is not ss
+        raise NotAllowed(
+            "Someone else signed in than the person who pressed in Slack, so this link has ended. Nothing was done."
+        )
 
 
 def check_may_approve(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:

@@ -84,7 +84,9 @@ def _people(rotation: Rotation) -> dict[str, Any]:
             **_given(rotation, "why", "ticket"),
         },
         "secrets_given": rotation.attempt,
-        "approvals": [{"by": one.by, "at": _at(one.at), **_given(one, "reason")} for one in rotation.approvals],
+        "approvals": [
+            {"by": one.by, "at": _at(one.at), **_given(one, "reason", "signed_in")} for one in rotation.approvals
+        ],
         "approvals_required": rotation.approvals_required,
         "void_approvals": [
             {"by": list(one.by), "at": _at(one.at), "changes": list(one.changes)} for one in rotation.voids

@@ -17,12 +17,14 @@ from bot.rotation.policy import (
     Person,
     Pressed,
     acceptable_as_a_whole,
+    check_can_sign_in,
     check_in_time,
     check_may_accept,
     check_may_approve,
     check_may_replace,
     check_may_steer,
     check_offered,
+    check_stepped_up,
     picked,
     shown_unproved,
     takes_back,
@@ -149,11 +151,24 @@ class Decisions(Verbs):
             return None
         return await self._opened(await self._may_approve(recorded, by, pressed, shown), by, Action.DELETE_OLD_KEY)
 
+    @audited(Action.DELETE_OLD_KEY)
+    async def offer_sign_in(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation:
+        """Return the rotation for the link to the page, if *by* may approve its delete now."""
+        rotation = await self._may_approve(await self.load(rotation_id), by, pressed, shown)
+        return await self._opened(rotation, by, Action.DELETE_OLD_KEY)
+
+    @audited(Action.DELETE_OLD_KEY)
+    async def offer_page(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation:
+        """Return the rotation for the page, if *by* may still approve its delete."""
+        return await self._may_approve(await self.load(rotation_id), by, pressed, shown)
+
     async def _may_approve(self, recorded: Rotation, by: str, pressed: Pressed, shown: str | None) -> Rotation:
         rotation = self._people.strict(recorded)
         permissions = await self._people.permissions(by, rotation.policy)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
+        if self._rules.step_up:
+            check_can_sign_in(permissions.person)
         if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)
@@ -162,7 +177,7 @@ class Decisions(Verbs):
         return rotation
 
     @audited(Action.DELETE_OLD_KEY)
-    async def approve(
+    async def approve(  # noqa: PLR0913 - what a click says, each by its name
         self,
         rotation_id: str,
         *,
@@ -171,14 +186,16 @@ class Decisions(Verbs):
         click: str = "",
         shown: str | None = None,
         reason: str = "",
+        signed_in: str = "",
     ) -> Rotation:
         """Approve the delete, if *by* is an approver now; with enough approvals, it starts.
 
         *click* identifies the click: a repeated delivery must not answer a later question. *shown* is the mark of what
         the person saw (None if it is not checked). While something speaks against the delete, they must give a
-        *reason*.
+        *reason*. *signed_in* is where they have just signed in for it, if they have.
         """
         rotation = await self._may_approve(recorded := await self.load(rotation_id), by, pressed, shown)
+        check_stepped_up(signed_in, step_up=self._rules.step_up)
         reason = publishable(reason) if reason else ""
         if flags(rotation) and not reason:
             raise WrongState(f"Something speaks against the delete: press “{Action.DELETE_OLD_KEY.value}” and say why.")
@@ -196,11 +213,12 @@ class Decisions(Verbs):
             reason=reason,
             flags=flags(rotation),
             tally=rotation.tally,
+            signed_in=signed_in,
         )
         approved = reviewed.but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)
-        return await self._save(approved, by, "approved", reason)
+        return await self._save(approved, by, f"approved{f', signed in at {signed_in}' if signed_in else ''}", reason)
 
     async def _steer(
         self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str

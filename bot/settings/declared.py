@@ -30,6 +30,7 @@ from bot.settings.values import (
     Limit,
     Lower,
     Names,
+    Page,
     PageFolder,
     QuietHours,
     RedisAddress,
@@ -148,6 +149,16 @@ class Settings(StoreSettings):
     )
     approvals_required: int = Field(1, ge=1, title=NUMBER, description="how many approvers must agree")
     self_approval: bool = Field(False, title=SWITCH, description="whether a requester may approve")
+    approval_link: PageFolder | None = Field(
+        None,
+        description="where people reach PORT: https://…/; set, Delete old key gives the approver a link to a page that "
+        "takes a sign-in",
+    )
+    oidc_issuer: Page | None = Field(
+        None, description="the company's OpenID Connect provider, as it calls itself: https://login.example.com"
+    )
+    oidc_client_id: str | None = Field(None, min_length=1, title=CHARACTERS, description="what it calls Keyturn")
+    oidc_client_secret: Token | None = Field(None, description="the client secret that it gave for Keyturn")
     require_reason: bool = Field(
         False, title=SWITCH, description="whether a requester must say why, in the form of the new secret"
     )

@@ -53,7 +53,7 @@ def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
     if kind is Settings:
         if not values and not problems:
             raise WrongSettings(_nothing(file))
-        problems += (*_lacks_mode(values), *troubles(environ), *_untrusting(environ))
+        problems += (*_lacks_mode(values), *_lacks_sign_in(values), *troubles(environ), *_untrusting(environ))
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:
@@ -70,6 +70,25 @@ def _lacks_mode(values: Mapping[str, str]) -> Iterator[str]:
             "SLACK_APP_TOKEN is missing: set it (xapp-…) for Socket Mode, "
             "or SLACK_SIGNING_SECRET and PORT for HTTP mode."
         )
+
+
+SIGN_IN = ("oidc_issuer", "oidc_client_id", "oidc_client_secret")
+
+
+def _lacks_sign_in(values: Mapping[str, str]) -> Iterator[str]:
+    """Return a sentence about a sign-in that could not work, or that would not be asked for."""
+    told = [name for name in SIGN_IN if values.get(name)]
+    if not values.get("approval_link"):
+        if told:
+            yield f"{told[0].upper()} has no effect without APPROVAL_LINK: set that too, or leave this out."
+        return
+    for name in (*SIGN_IN, "port"):
+        if not values.get(name):
+            what = WHY_PORT if name == "port" else looks(Settings.model_fields[name])
+            yield f"APPROVAL_LINK needs {name.upper()}: {what}."
+
+
+WHY_PORT = "the page is served there, also with Socket Mode"
 
 
 def _nothing(file: Path | None) -> str:

@@ -111,6 +111,7 @@ def _is_page_of_a_key(value: str) -> str:
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
 Address = Annotated[str, AfterValidator(_is_bare_address)]
 Folder = Annotated[Address, AfterValidator(_ends_in_slash)]
+Page = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address)]
 KeyPage = Annotated[str, AfterValidator(_is_page_of_a_key)]
 PageFolder = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address), AfterValidator(_ends_in_slash)]
 

@@ -10,10 +10,11 @@ from bot.rotation.inventory import ProviderKey
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import GUIDE, guide_to
-from handlers.views.blocks import Block, link_button
+from handlers.views.blocks import Block, actions, link_button, section
 
 OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD = "open_guide", "open_aisix", "open_provider", "open_card"
-LINKS = (OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD)
+OPEN_PAGE = "open_page"
+LINKS = (OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD, OPEN_PAGE)
 """The action ids of the buttons that only open a page."""
 
 KEY = "{key}"
@@ -95,3 +96,14 @@ def _key(rotation: Rotation) -> str:
     """Return the key to look at: the new one once the old one is gone."""
     gone = rotation.plan.old_key_gone or rotation.deleted_at
     return (rotation.replacement_id if gone else None) or rotation.plan.old_key.id
+
+
+SIGN_IN = (
+    "Approving takes a sign-in at your company. The link opens Keyturn's page, which asks you to sign in, and then "
+    "shows what you approve. It is for you alone, works once, and ends after ten minutes."
+)
+
+
+def sign_in(link: str) -> list[Block]:
+    """Give a person their link: as a button, of which Slack makes no preview."""
+    return [section(SIGN_IN), *actions([link_button("Sign in and approve ↗", OPEN_PAGE, link)])]

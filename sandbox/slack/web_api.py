@@ -59,7 +59,7 @@ class WebApi:
     @property
     def _granted(self) -> frozenset[str]:
         """The scopes of the bot token."""
-        every = frozenset(scope for method in METHODS.values() for scope in method.scopes)
+        every = frozenset(scope for method in METHODS.values() for scope in method.scopes) | {"users:read.email"}
         return every if self.site.switches.scopes is None else self.site.switches.scopes
 
     async def respond(self, request: web.Request) -> web.StreamResponse:

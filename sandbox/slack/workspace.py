@@ -41,7 +41,7 @@ class Workspace(Switches):
         return self.site.complaints
 
     def add_user(self, user_id: str, name: str, **more: Any) -> User:
-        """Add a person; *more* can be: guest, single_channel_guest, bot, deleted, team, stranger."""
+        """Add a person; *more* can be: guest, single_channel_guest, bot, deleted, team, stranger, email."""
         self.users[user_id] = User(user_id, name, **more)
         return self.users[user_id]
 

@@ -32,6 +32,8 @@ class User:
     deleted: bool = False
     team: str = HOME
     stranger: bool = False
+    email: str = ""
+    """Empty: one made of the name."""
 
 
 @dataclass

@@ -9,8 +9,8 @@ from typing import Any
 from redis.asyncio import Redis
 from saq.queue.redis import RedisQueue
 
-from bot.app import limits_of
 from bot.engine import Engine
+from bot.limits import limits_of
 from bot.rotation.record import Rotation
 from bot.settings import read_settings
 from bot.steps.world import World

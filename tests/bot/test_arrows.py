@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
     "bot/aisix": {"rotation", "telemetry", "proxies", "credentials"},
+    "bot/oidc": {"rotation", "aisix", "settings"},
     "bot/storage": {"rotation", "telemetry", "settings", "terminal"},
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
@@ -25,6 +26,7 @@ MAY_KNOW = {
     "handlers": {
         "proxies",
         "credentials",
+        "oidc",
         "rotation",
         "service",
         "settings",
@@ -37,8 +39,8 @@ MAY_KNOW = {
 
 FLOORS = (
     "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "settings",
-    "http", "storage", "gauges", "steps", "engine", "service", "recovery", "commands", "worker", "app",
-    "check", "start", "cli", "__main__",
+    "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands", "worker",
+    "sign_in", "app", "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 
@@ -217,9 +219,13 @@ def test_a_view_imports_nothing_of_the_handlers_but_views():
 @pytest.mark.parametrize(
     ("what", "modules"),
     [
-        ("httpx", {"aisix/client", "aisix/control_plane", "aisix/probes", "aisix/status", "check/gateways"}),
+        (
+            "httpx",
+            {"aisix/client", "aisix/control_plane", "aisix/probes", "aisix/status", "check/gateways", "oidc/provider"},
+        ),
         ("saq", {"storage/jobs", "worker"}),
-        ("http_client", {"aisix/client", "aisix/probes", "aisix/status"}),
+        ("http_client", {"aisix/client", "aisix/probes", "aisix/status", "oidc/provider"}),
+        ("jwt", {"oidc/token"}),
         ("ClientPool", {"aisix/control_plane"}),
         ("AsyncClient", {"aisix/client"}),
         ("from_url", {"storage/connection", "storage/embedded"}),

@@ -92,7 +92,7 @@ async def test_one_click_that_is_delivered_twice_answers_one_question(desk):
         body = {"user": {"id": "U_APPROVER"}, "trigger_id": "1.2.3"}
         await delete_old_key(
             ack=AsyncMock(), action=action, body=body, rotations=desk.service, answers=answers, pressed=AT_ONCE,
-            forms=None,
+            forms=None, step_up=None,
         )  # fmt: skip
         return await desk.store.load(record.id)
 

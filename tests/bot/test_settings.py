@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from bot.aisix.probes import GatewaySettings
-from bot.app import limits_of, rules_of
 from bot.check import Level
 from bot.check.example import unfilled
 from bot.check.machine import SURROUNDINGS
+from bot.limits import limits_of, rules_of
 from bot.settings import Settings, WrongSettings, read_settings
 from tests.support.documents import read as read_document
 
@@ -75,7 +75,10 @@ def test_every_rule_and_limit_is_what_its_own_setting_says(read, switch):
     settings = settings.model_copy(update=numbers | lengths)
 
     for made in (vars(rules_of(settings)), vars(limits_of(settings))):
-        assert made == {name: getattr(settings, RENAMED.get(name, name)) for name in made}
+        assert made == {name: getattr(settings, RENAMED.get(name, name)) for name in made if name != "step_up"} | (
+            {"step_up": False} if "step_up" in made else {}
+        )
+    assert rules_of(read(**SIGN_IN)).step_up
 
 
 def test_what_is_written_as_people_write_it_is_read(read):
@@ -113,6 +116,39 @@ def test_a_setting_that_is_missing_or_empty_is_named(read, name, how):
     assert said.startswith(f"{name} is missing: it should be ")
 
 
+SIGN_IN = {
+    "APPROVAL_LINK": "https://keyturn.example.com",
+    "OIDC_ISSUER": "https://login.example.com",
+    "OIDC_CLIENT_ID": "keyturn",
+    "OIDC_CLIENT_SECRET": "given-by-the-provider",
+    "PORT": "3000",
+}
+
+
+@pytest.mark.parametrize("missing", [name for name in SIGN_IN if name != "APPROVAL_LINK"])
+def test_a_sign_in_that_could_not_work_is_refused(read, missing):
+    assert sentence(read, **SIGN_IN | {missing: None}).startswith(f"APPROVAL_LINK needs {missing}: ")
+
+
+@pytest.mark.parametrize("name", [name for name in SIGN_IN if name.startswith("OIDC")])
+def test_a_sign_in_that_nobody_would_be_asked_for_is_refused(read, name):
+    said = f"{name} has no effect without APPROVAL_LINK: set that too, or leave this out."
+    assert sentence(read, **{name: SIGN_IN[name]}) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APPROVAL_LINK", "http://keyturn.example.com"),
+        ("APPROVAL_LINK", "https://keyturn.example.com/?to=x"),
+        ("OIDC_ISSUER", "http://login.example.com"),
+        ("OIDC_CLIENT_SECRET", "two words"),
+    ],
+)
+def test_a_sign_in_over_no_tls_or_at_no_address_is_refused(read, name, value):
+    assert sentence(read, **SIGN_IN | {name: value}).startswith(f"{name} is wrong: ")
+
+
 def every_secret() -> dict[str, str]:
     """A canary in every setting that is secret or may hold a password, and in nothing else."""
     hidden = {
@@ -123,6 +159,7 @@ def every_secret() -> dict[str, str]:
     return {
         "REDIS_URL": "rediss://keyturn:CANARY-redis@redis.example:6379/0",
         "FINGERPRINT_PEPPER": "CANARY-pepper-16",
+        **SIGN_IN | {"OIDC_CLIENT_SECRET": "CANARY-client-secret"},
         "AISIX_GATEWAYS": json.dumps({"env-1": hidden}),
     }
 

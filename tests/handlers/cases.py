@@ -28,7 +28,7 @@ from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
 from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home, stamped
-from handlers.views.links import Places
+from handlers.views.links import SIGN_IN, Places, sign_in
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
@@ -388,6 +388,7 @@ MESSAGES: Mapping[str, Case] = {
     "answer-unknown-nothing-near": answer(UnknownKey(r.HOSTILE, ())),
     "answer-ambiguous": answer(AmbiguousKey(r.NAME, ((r.NAME, "7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"), (r.NAME, NEW)))),
     "answer-ambiguous-101": answer(AmbiguousKey("O", tuple((f"OpenAI {n}", f"{NEW[:-4]}{n:04}") for n in range(101)))),
+    "answer-sign-in": lambda: {"text": SIGN_IN, "blocks": sign_in("https://keyturn.example.com/approve/link/s3cr3t")},
     "answer-looks-like-secret": answer(LooksLikeSecret()),
     "answer-bad-secret": answer(objection("one two")),
     "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),

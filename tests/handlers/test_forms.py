@@ -196,7 +196,7 @@ GIVEN = {"by": r.APPROVER, "pressed": PRESSED, "shown": shown_of(FLAGGED)}
 async def test_a_click_on_delete_approves_only_where_nothing_speaks_against_it(offered: Rotation | None) -> None:
     rotations, client = AsyncMock(), AsyncMock()
     rotations.offer_delete.return_value = offered
-    more = {"rotations": rotations, "forms": forms_of(client), "answers": None, "pressed": PRESSED}
+    more = {"rotations": rotations, "forms": forms_of(client), "answers": None, "pressed": PRESSED, "step_up": None}
     await delete_old_key(ack=AsyncMock(), action=CARD, body=BODY, **more)
 
     rotations.offer_delete.assert_awaited_once_with(FLAGGED.id, **GIVEN)

@@ -31,7 +31,7 @@ SCOPES: Mapping[str, str | None] = {
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",
     "users_conversations": "channels:read groups:read",
-    "users_info": "users:read",
+    "users_info": "users:read users:read.email",
     "usergroups_users_list": "usergroups:read",
     "views_open": None,
     "views_publish": None,
@@ -92,7 +92,7 @@ def test_the_scopes_are_those_of_the_methods_that_are_called_and_no_more() -> No
 
     assert set(MANIFEST["oauth_config"]["scopes"]["bot"]) == needed
     assert "user" not in MANIFEST["oauth_config"]["scopes"]
-    assert MANIFEST["oauth_config"]["scopes"]["bot_optional"] == ["files:write"]
+    assert MANIFEST["oauth_config"]["scopes"]["bot_optional"] == ["files:write", "users:read.email"]
 
 
 def test_the_command_escapes_and_shows_how_it_is_used() -> None:

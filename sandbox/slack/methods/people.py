@@ -14,7 +14,8 @@ def users_info(site: Site, args: Args) -> Json:
     user = site.world.users.get(args.need("user"))
     if user is None:
         raise Refusal("user_not_found")
-    return {"user": _user(user)}
+    granted = site.switches.scopes
+    return {"user": _user(user, with_email=granted is None or "users:read.email" in granted)}
 
 
 def group_members(site: Site, args: Args) -> Json:
@@ -38,14 +39,15 @@ def users_conversations(site: Site, _: Args) -> Json:
     return {"channels": [_channel(one) for one in joined]}
 
 
-def _user(user: User) -> Json:
+def _user(user: User, *, with_email: bool) -> Json:
     names = {"real_name": user.name.title(), "display_name": user.name}
+    address = {"email": user.email or f"{user.name}@example.com"} if with_email and not user.bot else {}
     return {
         "id": user.id,
         "team_id": user.team,
         "name": user.name,
         "real_name": names["real_name"],
-        "profile": names,
+        "profile": names | address,
         "deleted": user.deleted,
         "is_bot": user.bot,
         "is_app_user": False,

@@ -1,0 +1,258 @@
+"""Approving on a page, after a sign-in at the company's provider: `APPROVAL_LINK`.
+
+Three secrets, each of 256 bits, of which Redis has the hash alone. The link goes to the person who pressed; following
+it changes nothing. A cookie ties the sign-in to the browser that began it. Another one opens the page, once the
+provider has said that the same person signed in; the link has ended then.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+import structlog
+
+from bot.rotation.actions import Action
+from bot.rotation.errors import BadInput, KeyturnError, NotAllowed, Unanswerable, WrongState
+from bot.rotation.flags import SEPARATOR, flags
+from bot.rotation.frozen import Frozen
+from bot.rotation.people import Directory
+from bot.rotation.policy import Person, Pressed, check_same_person
+from bot.rotation.record import Rotation
+from bot.service.decisions import Decisions
+from bot.storage.tickets import Tickets, hashed
+
+log = structlog.get_logger("keyturn.step_up")
+
+LIFE = 600
+"""Seconds in which to follow a link and sign in, and then as many on the page."""
+
+BYTES = 32
+
+NOW = Pressed(away=timedelta(0))
+"""When a page is asked for: right now, and nobody told its reader that it failed."""
+
+
+class Identified(Protocol):
+    """Who signed in."""
+
+    @property
+    def email(self) -> str:
+        """Their address."""
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether it is verified that it is theirs."""
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """How they signed in."""
+
+
+class Provider(Protocol):
+    """Where people sign in. Raises `Refused` with one sentence."""
+
+    @property
+    def issuer(self) -> str:
+        """Its name."""
+
+    async def address(self, state: str, nonce: str, challenge: str) -> str:
+        """Return where a browser begins a new sign-in."""
+
+    async def signed_in(self, code: str, verifier: str, nonce: str, since: datetime) -> Identified:
+        """Redeem a code, and return who signed in."""
+
+
+class Link(Frozen):
+    """What a link is for, and whose it is."""
+
+    rotation: str
+    by: str
+    shown: str
+    """The mark of what the card showed them."""
+
+
+class Begun(Frozen):
+    """A sign-in that a browser has begun, from the link of this name."""
+
+    link: str
+    at: datetime
+
+
+class Session(Frozen):
+    """A page that is open to the person who signed in."""
+
+    link: Link
+    signed_in: str
+    """Where, and how."""
+
+    name: str
+    email: str
+
+
+class Page(NamedTuple):
+    """What the page shows."""
+
+    rotation: Rotation
+    session: Session
+    token: str
+    """What its form has to send back: no other site knows it."""
+
+
+class Sent(NamedTuple):
+    """What a browser sent back from the provider."""
+
+    cookie: str
+    state: str
+    code: str
+    issuer: str = ""
+    """Whose answer this is, if the provider tells (RFC 9207)."""
+
+
+class StepUp:
+    """The way from the button to an approval that counts. Raises `Refused` with one sentence for who is there."""
+
+    def __init__(
+        self,
+        decisions: Decisions,
+        tickets: Tickets,
+        provider: Provider,
+        directory: Directory,
+        now: Callable[[], datetime],
+        address: str,
+    ) -> None:
+        self._decisions = decisions
+        self._tickets = tickets
+        self._provider = provider
+        self._directory = directory
+        self._now = now
+        self._address = address
+
+    async def offer(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> str:
+        """Return a new link for *by* alone, if they may approve what they saw."""
+        rotation = await self._decisions.offer_sign_in(rotation_id, by=by, pressed=pressed, shown=shown)
+        secret = secrets.token_urlsafe(BYTES)
+        link = Link(rotation=rotation.id, by=by, shown=shown)
+        await self._tickets.keep("link", hashed(secret), link.model_dump_json(), LIFE)
+        return f"{self._address}{secret}"
+
+    async def begin(self, secret: str) -> tuple[str, str]:
+        """Return where to sign in, and the cookie for the browser; the link is not used up by that."""
+        await self._link(hashed(secret))
+        cookie = secrets.token_urlsafe(BYTES)
+        state, verifier = of(cookie, "state"), of(cookie, "verifier")
+        address = await self._provider.address(state, of(cookie, "nonce"), challenge_of(verifier))
+        begun = Begun(link=hashed(secret), at=self._now())
+        await self._tickets.keep("sign-in", hashed(state), begun.model_dump_json(), LIFE)
+        return address, cookie
+
+    async def come_back(self, sent: Sent) -> str:
+        """Return the cookie that opens the page, if the person of the link has signed in; the link ends here."""
+        if not hmac.compare_digest(of(sent.cookie, "state").encode(), sent.state.encode(errors="replace")):
+            raise NotAllowed(f"This sign-in was not begun in this browser. {AGAIN}")
+        if sent.issuer not in ("", self._provider.issuer):
+            raise NotAllowed(f"This sign-in is of another provider. {AGAIN}")
+        found = await self._tickets.take("sign-in", hashed(sent.state))
+        if found is None:
+            raise WrongState(f"This sign-in has been used, or is older than ten minutes. {AGAIN}")
+        begun = Begun.model_validate_json(found)
+        link = await self._link(begun.link)
+        try:
+            who = await self._provider.signed_in(
+                sent.code, of(sent.cookie, "verifier"), of(sent.cookie, "nonce"), begun.at
+            )
+            await self._end(begun.link)
+            person = await self._directory.person(link.by)
+            check_same_person(person, who.email, is_verified=who.is_verified)
+        except (NotAllowed, WrongState) as refusal:
+            log.warning("sign_in_refused", rotation=link.rotation, by=link.by)
+            await self._decisions.record_refusal(link.rotation, Action.DELETE_OLD_KEY, refusal, by=link.by)
+            raise
+        return await self._opened(link, person, who)
+
+    async def _link(self, name: str) -> Link:
+        found = await self._tickets.look("link", name)
+        if found is None:
+            raise WrongState(ENDED)
+        return Link.model_validate_json(found)
+
+    async def _end(self, name: str) -> None:
+        """Let a link end; only one sign-in can do so."""
+        if await self._tickets.take("link", name) is None:
+            raise WrongState(ENDED)
+
+    async def _opened(self, link: Link, person: Person, who: Identified) -> str:
+        how = f" ({', '.join(who.methods)})" if who.methods else ""
+        session = Session(link=link, signed_in=f"{self._provider.issuer}{how}", name=person.name, email=person.email)
+        secret = secrets.token_urlsafe(BYTES)
+        await self._tickets.keep("page", hashed(secret), session.model_dump_json(), LIFE)
+        return secret
+
+    async def page(self, cookie: str) -> Page:
+        """Return what the page shows, if its reader may still approve it."""
+        session = await self._session(cookie)
+        link = session.link
+        rotation = await self._decisions.offer_page(link.rotation, by=link.by, pressed=NOW, shown=link.shown)
+        return Page(rotation, session, of(cookie, "form"))
+
+    async def _session(self, cookie: str) -> Session:
+        found = await self._tickets.look("page", hashed(cookie)) if cookie else None
+        if found is None:
+            raise WrongState(f"This page has been used, or is older than ten minutes. {AGAIN}")
+        return Session.model_validate_json(found)
+
+    async def approve(self, cookie: str, token: str, *, shown: str, reason: str, pressed: Pressed) -> Rotation:
+        """Approve what the page showed; whatever comes of it, but for a `BadInput` or no answer, the page has ended."""
+        session = await self._session(cookie)
+        if not hmac.compare_digest(of(cookie, "form").encode(), token.encode(errors="replace")):
+            raise NotAllowed("This form is not the one that the page showed. Nothing was approved.")
+        try:
+            approved = await self._approved(session, hashed(cookie), shown, reason, pressed)
+        except (BadInput, Unanswerable):
+            raise
+        except KeyturnError:
+            await self._tickets.take("page", hashed(cookie))
+            raise
+        await self._tickets.take("page", hashed(cookie))
+        return approved
+
+    async def _approved(self, session: Session, click: str, shown: str, reason: str, pressed: Pressed) -> Rotation:
+        link = session.link
+        if models_of(shown) != models_of(link.shown):
+            raise WrongState("What you saw is not what is asked now: look at the card again.")
+        if not reason.strip() and flags(await self._decisions.load(link.rotation)):
+            raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        return await self._decisions.approve(
+            link.rotation,
+            by=link.by,
+            pressed=pressed,
+            click=f"page/{click}",
+            shown=shown,
+            reason=reason,
+            signed_in=session.signed_in,
+        )
+
+
+AGAIN = f"Nothing was approved. Press “{Action.DELETE_OLD_KEY.value}” on the card again for another one."
+
+
+ENDED = f"This link has been used, or is older than ten minutes. {AGAIN}"
+
+
+def models_of(shown: str) -> str:
+    """Return the part of a mark that is about the models: what speaks against the delete, the page shows anew."""
+    return shown.partition(SEPARATOR)[0]
+
+
+def of(secret: str, purpose: str) -> str:
+    """Derive a value for one purpose: whoever learns it learns neither *secret* nor another one."""
+    made = hmac.digest(secret.encode(errors="replace"), purpose.encode(), "sha256")
+    return base64.urlsafe_b64encode(made).decode().rstrip("=")
+
+
+def challenge_of(verifier: str) -> str:
+    """Return the challenge of PKCE, by S256."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).decode().rstrip("=")
