@@ -47,6 +47,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
 from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
+from handlers.direct_messages import Pushes
 from handlers.forms import Forms
 from handlers.home import HomeTab
 from handlers.http import add_pages
@@ -188,6 +189,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             lease=settings.lease,
             now=now,
             places=Places(settings.docs_url or "", settings.aisix_dashboard or ""),
+            pushes=Pushes(settings.escalation, settings.approver_dm),
         )
         yield Parts(
             settings=settings,

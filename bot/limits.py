@@ -48,5 +48,6 @@ def rules_of(settings: Settings) -> Rules:
         require_reason=settings.require_reason,
         revoke_within=settings.revoke_within,
         policies=settings.policies,
+        escalation=settings.escalation,
         step_up=settings.approval_link is not None,
     )

@@ -102,6 +102,12 @@ def click_of(action: Json, body: Json) -> str:
 
 
 @answered
+async def on_it(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+    await ack()
+    await rotations.on_it(text(action, "value"), by=person_of(body))
+
+
+@answered
 async def delete_old_key(
     ack: AsyncAck,
     action: Json,
@@ -177,6 +183,7 @@ LISTENERS = {
     Action.DELETE_OLD_KEY: delete_old_key,
     Action.REVOKED: revoked,
     Action.NOT_NEEDED: not_needed,
+    Action.ON_IT: on_it,
 }
 """One listener per button; a test checks that none is missing."""
 

@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -13,12 +14,13 @@ from slack_sdk.web.async_client import AsyncWebClient
 from bot.rotation.attention import fails_callers, gist, is_watched
 from bot.rotation.errors import CannotPost, NotOurRecord
 from bot.rotation.naming import tag_of
+from bot.rotation.nudges import Kind
 from bot.rotation.people import People
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.attaching import attach
 from handlers.channel_unavailable import CLEAR, GIVE_UP, ChannelUnavailable
-from handlers.direct_messages import DirectMessages
+from handlers.direct_messages import DirectMessages, Pushes
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import AGAIN, ChannelShut, Later, MessageLost, Refused
@@ -28,7 +30,8 @@ from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut
 from handlers.views.links import Places
-from handlers.views.replies import Reply
+from handlers.views.pushes import REMINDER, over
+from handlers.views.replies import Reply, reply
 from handlers.views.words import adopted
 
 CARD_EVERY = 10.0
@@ -50,6 +53,12 @@ REFUSED_MOST = 3600.0
 """Seconds. A message that Slack refuses is tried again after a pause that grows with the time since, up to this."""
 
 NEVER = float("inf")
+
+ASK_AGAIN = 60.0
+"""Seconds until Keyturn asks Slack again who the approvers are."""
+
+NEWER = "A newer reminder is below."
+NO_PUSHES, NOTHING_MORE = Pushes(), MappingProxyType[str, str]({})
 
 UNSURE, ATTACHED = "unsure", "attached"
 """What is known of the receipt's file: that it was tried, and that it is there."""
@@ -82,13 +91,15 @@ class SlackAnnouncer:
         lease: timedelta,
         now: Callable[[], datetime],
         places: Places,
+        pushes: Pushes = NO_PUSHES,
     ) -> None:
         self._client = client
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
         self._places = places
-        self._direct = DirectMessages(self._sender, store, people, now, places=places)
+        self._direct = DirectMessages(self._sender, store, people, now, places=places, pushes=pushes)
+        self._escalation = " ".join(mention(who) for who in sorted(pushes.escalation))
         self._unavailable = ChannelUnavailable(self._direct, store, now)
         self._team_url = team_url
         self._approvers = " ".join(mention(who) for who in sorted(approvers))
@@ -172,7 +183,8 @@ class SlackAnnouncer:
             seen["since"] = f"{self._time():.3f}"
         await self._remember(rotation, shown, seen | (CLEAR if shown.get("shut") else {}))
         if "card" not in refused:
-            await self._direct.settle(rotation, shown, self._permalink(shown["channel"], shown["card"]))
+            known = await self._direct.push(rotation, shown, self._permalink(shown["channel"], shown["card"]))
+            refused |= {} if known else {"direct": ASK_AGAIN}
         return refused
 
     async def _show_all(self, rotation: Rotation, shown: dict[str, str]) -> dict[str, float]:
@@ -180,7 +192,8 @@ class SlackAnnouncer:
         if not urgent:  # before composing: with 500 models that costs more than moving them
             self._pace("card", shown)
         said = told(rotation, shown)
-        around = Around(await self._others(rotation), await self._maker(rotation), said, self._places, self._team_url)
+        links = await self._others(rotation), await self._maker(rotation)
+        around = Around(*links, said, self._places, self._team_url, escalation=self._escalation)
         if not (rotation.deleted_at or rotation.is_over):
             around = around._replace(hold=await self._store.hold_on(rotation.plan.old_key.id, self._now()))
         messages = composed(rotation, self._approvers, around)
@@ -188,8 +201,8 @@ class SlackAnnouncer:
         if messages.checklist:
             parts.append(("checklist", partial(self._update, "checklist", messages.checklist, messages.checklist)))
         pauses = await self._show_each(parts, rotation, shown, urgent=urgent)
-        replies = messages.replies(attached=await self._attached(rotation, shown))
-        parts = [(reply.key, partial(self._reply, reply)) for reply in replies]
+        replies = [*messages.replies(attached=await self._attached(rotation, shown))]
+        parts = [(reply.key, partial(self._reply, reply)) for reply in (*replies, *settled(rotation, replies, shown))]
         pauses |= await self._show_each(parts, rotation, shown, urgent=urgent)
         if (said := told(rotation, shown)) != around.told:
             after = card(rotation, around._replace(told=said))
@@ -265,7 +278,9 @@ class SlackAnnouncer:
     async def _reply(self, reply: Reply, rotation: Rotation, shown: dict[str, str], *, urgent: bool) -> None:
         """Post a reply that is missing; edit one that has a new edition."""
         key, content, edition = reply.key, reply.content, reply.edition
-        if not shown.get(key):
+        if reply.replaces:
+            await self._replace(reply, rotation, shown)
+        elif not shown.get(key):
             await self._post(key, content, rotation, shown)
         elif shown.get(key + ":edition", "") != edition:
             await self._edit(key, content, rotation, shown, urgent=urgent)
@@ -290,12 +305,34 @@ class SlackAnnouncer:
             await self._edit(key, content, rotation, shown, urgent=urgent)
         await self._remember(rotation, shown, {key + ":digest": digest})
 
-    async def _post(self, key: str, content: Mapping[str, Any], rotation: Rotation, shown: dict[str, str]) -> None:
+    async def _replace(self, reply: Reply, rotation: Rotation, shown: dict[str, str]) -> None:
+        """Post a new edition, and delete the one before it, or leave a line of it where that is not allowed."""
+        key, edition, old = reply.key, f"{reply.key}:edition", f"{reply.key}:old"
+        if shown.get(edition) != reply.edition:
+            more = {edition: reply.edition, old: shown.get(key, "")}
+            await self._post(key, reply.content, rotation, shown, more)
+        if shown.get(old):
+            channel, ts = shown["channel"], shown[old]
+            with suppress(MessageLost):
+                try:
+                    await self._sender.delete(channel=channel, ts=ts)
+                except Refused:
+                    await self._sender.edit(message(NEWER, [section(NEWER)]), channel=channel, ts=ts)
+            await self._remember(rotation, shown, {old: ""})
+
+    async def _post(
+        self,
+        key: str,
+        content: Mapping[str, Any],
+        rotation: Rotation,
+        shown: dict[str, str],
+        more: Mapping[str, str] = NOTHING_MORE,
+    ) -> None:
         place = {"channel": rotation.channel}
         if key != "card":
             place["thread_ts"] = shown["card"]
         answer = await self._sender.post(content, **place)
-        found = {key: str(answer["ts"]), key + ":at": f"{self._time():.3f}"}
+        found = {key: str(answer["ts"]), key + ":at": f"{self._time():.3f}", **more}
         if key == "card":
             found |= {"channel": str(answer.get("channel") or rotation.channel), "checklist": ""}
         await self._remember(rotation, shown, found)
@@ -328,6 +365,18 @@ class SlackAnnouncer:
             self._unsaved[rotation.id] = unsaved
             await self._store.remember_message(rotation.id, unsaved)
             del self._unsaved[rotation.id]
+
+
+def settled(rotation: Rotation, replies: Sequence[Reply], shown: Mapping[str, str]) -> Iterator[Reply]:
+    """Yield what is left of each reminder that reminds of nothing any more: a line on what became of it."""
+    told = {reply.key for reply in replies}
+    for key in (REMINDER + kind for kind in Kind):
+        if shown.get(key) and key not in told and shown.get(f"{key}:edition") != OVER:
+            yield reply(key, over(rotation))._replace(edition=OVER)
+
+
+OVER = "over"
+"""The edition of a reminder that reminds of nothing any more."""
 
 
 def _settling(rotation: Rotation, now: datetime) -> float:

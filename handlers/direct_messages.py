@@ -1,4 +1,4 @@
-"""Reach the people who must act while a card cannot be shown: one message a person and occasion, edited in place."""
+"""Reach people directly, while a card cannot be shown or must be seen at once: one message a person and occasion."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
@@ -7,15 +7,15 @@ from typing import NamedTuple, Self
 
 import structlog
 
-from bot.rotation.attention import occasion
 from bot.rotation.errors import CannotPost, Unanswerable
 from bot.rotation.people import People
 from bot.rotation.record import Rotation
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import MessageLost, Refused
+from handlers.views.around import AGAIN as OFTEN
 from handlers.views.around import DIRECTLY
-from handlers.views.direct import Shut, concerns_approvers, direct, moment, settled
+from handlers.views.direct import Ask, Shut, beside_card, settled, while_shut
 from handlers.views.links import Places
 
 log = structlog.get_logger("keyturn.direct_messages")
@@ -44,6 +44,13 @@ class Sent(NamedTuple):
         return cls(*field.split(" "))
 
 
+class Pushes(NamedTuple):
+    """The settings on whom Keyturn pushes besides the requester and the approvers, and where."""
+
+    escalation: frozenset[str] = frozenset()
+    approver_dm: bool = False
+
+
 class DirectMessages:
     """Stores who has which message, with the other fields about a rotation's messages."""
 
@@ -55,61 +62,90 @@ class DirectMessages:
         now: Callable[[], datetime],
         *,
         places: Places,
+        pushes: Pushes,
     ) -> None:
         self._sender = sender
         self._store = store
         self._people = people
         self._now = now
         self._places = places
+        self._pushes = pushes
 
-    async def tell(self, rotation: Rotation, shut: Shut) -> None:
-        """Show *rotation* to the people who must act, and what became of it to those who were asked."""
+    async def tell(self, rotation: Rotation, shut: Shut) -> bool:
+        """While the card can't be shown, show *rotation* to the people who must act; tell whether all are known."""
+        return await self._ask(rotation, while_shut(rotation, shut, self._places))
+
+    async def push(self, rotation: Rotation, shown: Mapping[str, str], link: str) -> bool:
+        """Call people to a card that is shown, and settle what asks them for nothing; tell whether all are known."""
+        ask = beside_card(rotation, link, self._places, approver_dm=self._pushes.approver_dm)
+        return not (ask.about or _sent(shown)) or await self._ask(rotation, ask)
+
+    async def _ask(self, rotation: Rotation, ask: Ask) -> bool:
         shown = await self._store.messages(rotation.id)
-        edition, now = f"{shut}/{moment(rotation)}", self._now().timestamp()
+        now = self._now().timestamp()
         told, _, until = shown.get(DONE, "").partition(" ")
-        if told == edition and float(until) > now:
-            return
+        if told == ask.edition and float(until) > now:
+            return True
         sent = _sent(shown)
-        wanted, known = await self._wanted(rotation)
+        wanted, known = await self._wanted(rotation, ask)
         reached = {
-            person: await self._told(person, rotation, shut, sent.get(person), asked=person in wanted)
+            person: await self._told(person, rotation, ask, sent.get(person), asked=person in wanted)
             for person in dict.fromkeys([*wanted, *sent])
         }
         if wanted and not any(reached[person] for person in wanted):
             log.error("nobody_reached", rotation=rotation.id, requester=rotation.requested_by)
         again = float("inf") if known and all(reached.values()) else now + AGAIN
-        await self._store.remember_message(rotation.id, {DONE: f"{edition} {again}"})
+        await self._store.remember_message(rotation.id, {DONE: f"{ask.edition} {again}"})
+        return known
 
-    async def _wanted(self, rotation: Rotation) -> tuple[tuple[str, ...], bool]:
-        """Return who has to act now, and whether Slack told all of them: the requester, and approvers if they can."""
-        if not occasion(rotation):
+    async def _wanted(self, rotation: Rotation, ask: Ask) -> tuple[tuple[str, ...], bool]:
+        """Return who has to act now, and whether Slack told all of them; those who have approved have acted."""
+        if not ask.about:
             return (), True
-        if not concerns_approvers(rotation):
-            return (rotation.requested_by,), True
-        try:
-            able = await self._people.able(MOST + 1, without=rotation.requested_by)
-        except Unanswerable:
-            log.warning("approvers_unknown", rotation=rotation.id)
-            return (rotation.requested_by,), False
+        done = {approval.by for approval in rotation.approvals}
+        asked = [rotation.requested_by] if ask.requester else []
+        known = True
+        for people in (self._approvers if ask.approvers else None, self._escalated if ask.escalates else None):
+            try:
+                asked += await people(rotation) if people else ()
+            except Unanswerable:
+                log.warning("approvers_unknown", rotation=rotation.id)
+                known = False
+        return tuple(person for person in dict.fromkeys(asked) if person not in done or ask.requester), known
+
+    async def _approvers(self, rotation: Rotation) -> tuple[str, ...]:
+        without = "" if rotation.self_approval else rotation.requested_by
+        policy = self._people.governed(rotation).policy
+        able = await self._people.able(MOST + 1, policy, without=without)
         if len(able) > MOST:
             log.warning("approvers_untold", rotation=rotation.id, told=MOST)
-        return (rotation.requested_by, *able[:MOST]), True
+        return able[:MOST]
 
-    async def _told(self, person: str, rotation: Rotation, shut: Shut, sent: Sent | None, *, asked: bool) -> bool:
+    async def _escalated(self, _: Rotation) -> tuple[str, ...]:
+        return tuple(sorted(await self._people.escalated()))[:MOST]
+
+    async def _told(self, person: str, rotation: Rotation, ask: Ask, sent: Sent | None, *, asked: bool) -> bool:
         """Bring one person up to date; tell whether that reached them."""
-        about, edition = occasion(rotation), f"{shut}/{moment(rotation)}"
-        if asked and (sent is None or sent.about != about):
-            posted = await self._posted(person, rotation, direct(rotation, shut, self._places), f"{about} {edition}")
+        if asked and (sent is None or sent.about != ask.about):
+            posted = await self._posted(person, rotation, ask.content, f"{ask.about} {ask.edition}")
             if posted and sent:
-                note = "A newer message here says how it stands now."
-                await _accepted(partial(self._edit, sent, settled(rotation, note)))
+                await self._replaced(sent, rotation, ask)
             return posted
-        if sent is None or sent.edition == edition:
+        if sent is None or sent.edition == ask.edition:
             return True
-        if not await _accepted(partial(self._edit, sent, direct(rotation, shut, self._places))):
+        content = ask.content if asked else ask.after(sent.edition)
+        if not await _accepted(partial(self._edit, sent, content)):
             return False
-        await self._keep(rotation, person, sent._replace(edition=edition))
+        await self._keep(rotation, person, sent._replace(edition=ask.edition) if asked or ask.is_kept else None)
         return True
+
+    async def _replaced(self, sent: Sent, rotation: Rotation, ask: Ask) -> None:
+        """Take away what a newer message about the same replaces; what was about something else stays, as a note."""
+        is_same = sent.about.partition(OFTEN)[0] == ask.about.partition(OFTEN)[0]
+        if is_same and await _accepted(partial(self._sender.delete, channel=sent.channel, ts=sent.ts)):
+            return
+        note = "A newer message here says how it stands now."
+        await _accepted(partial(self._edit, sent, settled(rotation, note)))
 
     async def _posted(self, person: str, rotation: Rotation, content: Mapping[str, object], of: str) -> bool:
         try:
@@ -124,16 +160,6 @@ class DirectMessages:
 
     async def _keep(self, rotation: Rotation, person: str, sent: Sent | None) -> None:
         await self._store.remember_message(rotation.id, {DIRECTLY + person: " ".join(sent or ())})
-
-    async def settle(self, rotation: Rotation, shown: Mapping[str, str], link: str) -> None:
-        """Take the buttons off all direct messages, as the card in the channel is up to date again."""
-        sent = _sent(shown)
-        for person, message in sent.items():
-            note = f"The card in <#{rotation.channel}> is up to date again: <{link}|open it>."
-            await _accepted(partial(self._edit, message, settled(rotation, note)))
-            await self._keep(rotation, person, None)
-        if sent:
-            await self._store.remember_message(rotation.id, {DONE: ""})
 
 
 def _sent(shown: Mapping[str, str]) -> dict[str, Sent]:

@@ -41,6 +41,10 @@ class Sender:
         await self._spend(urgent=urgent)
         await self._send("chat.update", self._client.chat_update, content, place)
 
+    async def delete(self, *, channel: str, ts: str) -> None:
+        """Delete a message of the bot; raise `Refused` where the workspace does not allow that."""
+        await called(self._client.chat_delete, channel=channel, ts=ts)
+
     async def _spend(self, *, urgent: bool) -> None:
         """Count one edit against the workspace's limit for this minute."""
         now = self._now().timestamp()

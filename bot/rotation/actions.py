@@ -17,3 +17,4 @@ class Action(StrEnum):
     DELETE_OLD_KEY = "Delete old key"
     REVOKED = "I've revoked it"
     NOT_NEEDED = "Not needed"
+    ON_IT = "I'm on it"

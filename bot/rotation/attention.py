@@ -39,7 +39,7 @@ def fails_callers(rotation: Rotation) -> bool:
 
 def harm(rotation: Rotation) -> str:
     """Say whether callers fail or have failed in the course of this rotation; empty if nothing says so."""
-    if open_troubles(rotation) or _is_harmful(rotation):
+    if open_troubles(rotation) or _is_harmful(rotation) or _fail_mostly(rotation):
         return "callers are failing"
     if _is_without_working_key(rotation):
         return "callers may be failing"
@@ -48,8 +48,11 @@ def harm(rotation: Rotation) -> str:
 
 def pages(rotation: Rotation) -> bool:
     """Return whether callers fail so that somebody has to act at once; a few failed requests may wait for a look."""
-    if open_troubles(rotation) or _is_harmful(rotation) or _is_without_working_key(rotation):
-        return True
+    surely = open_troubles(rotation) or _is_harmful(rotation) or _is_without_working_key(rotation)
+    return bool(surely) or _fail_mostly(rotation)
+
+
+def _fail_mostly(rotation: Rotation) -> bool:
     met = rotation.tally if has_failed_callers(rotation) else None
     return met is not None and most_fail(met.answered, met.failed)
 

@@ -84,6 +84,8 @@ class Rules(Frozen):
     step_up: bool
     """Whether an approver's word counts only with a sign-in at the company's provider."""
 
+    escalation: frozenset[str] = frozenset()
+
 
 class People:
     """What people may do now. Raises `Unanswerable` if Slack can't tell."""
@@ -112,6 +114,11 @@ class People:
     def policy_of(self, plan: Plan) -> Policy:
         """Return what today's settings ask of a rotation with this plan."""
         return asked_of(plan, self._rules.policies)
+
+    async def paged(self, person_id: str, policy: Policy = ASKS_NOTHING) -> Permissions:
+        """Return a person with their permissions, and whether a page may go to them."""
+        known = await self.permissions(person_id, policy)
+        return known.but(escalated=await self._is_among(person_id, self._rules.escalation))
 
     async def _is_among(self, person_id: str, ids: Iterable[str], *, afresh: bool = False) -> bool:
         if person_id in ids:
@@ -170,6 +177,10 @@ class People:
             if len(found) < enough and await self._is_member(person_id):
                 found.append(person_id)
         return tuple(found)
+
+    async def escalated(self) -> frozenset[str]:
+        """Return whom a second page goes to as well."""
+        return await self.named(self._rules.escalation)
 
     async def named(self, ids: Iterable[str]) -> frozenset[str]:
         """Return the people behind *ids*, which are those of people and of groups, as of a moment ago."""

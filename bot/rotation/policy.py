@@ -12,6 +12,7 @@ from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
 from bot.rotation.labels import UNPROVED, label_of
+from bot.rotation.nudges import harmful
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
@@ -52,6 +53,8 @@ class Permissions(Frozen):
     person: Person
     may_request: bool = False
     approver: bool = False
+    escalated: bool = False
+    """Whether they are in ESCALATION; only known where somebody says that they take care of harm."""
 
 
 IN_STATE: Mapping[State, tuple[Action, ...]] = {
@@ -69,7 +72,13 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return the buttons of *rotation* now; there is no roll back to a key that may be gone.
+    """Return the buttons of *rotation* now; **I'm on it** comes second while people are paged."""
+    first, rest = (buttons := _useful(rotation))[:1], buttons[1:]
+    return (*first, Action.ON_IT, *rest) if harmful(rotation) else buttons
+
+
+def _useful(rotation: Rotation) -> tuple[Action, ...]:
+    """Return the buttons that move *rotation*; there is no roll back to a key that may be gone.
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives, or
     a start that no approver gives.
@@ -268,6 +277,13 @@ def check_may_steer(rotation: Rotation, permissions: Permissions) -> None:
     check_member(permissions.person)
     if permissions.person.id != rotation.requested_by and not permissions.approver:
         raise NotAllowed(f"Only <@{rotation.requested_by}> or an approver can do this.")
+
+
+def check_may_take(rotation: Rotation, permissions: Permissions) -> None:
+    """Refuse anyone who is not paged about this rotation: its requester, approvers, and the people in ESCALATION."""
+    check_member(permissions.person)
+    if not permissions.escalated:
+        check_may_steer(rotation, permissions)
 
 
 def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:

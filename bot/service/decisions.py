@@ -1,8 +1,9 @@
 """People's decisions during a rotation: continue, roll back, accept, approve."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import NamedTuple
 
 from bot.rotation.actions import Action
 from bot.rotation.errors import (
@@ -12,8 +13,11 @@ from bot.rotation.errors import (
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.flags import SEPARATOR, flags, shown_of
 from bot.rotation.holds import OnHold
+from bot.rotation.parts import OnIt
+from bot.rotation.policies import Policy
 from bot.rotation.policy import (
     Chosen,
+    Permissions,
     Person,
     Pressed,
     acceptable_as_a_whole,
@@ -23,6 +27,7 @@ from bot.rotation.policy import (
     check_may_approve,
     check_may_replace,
     check_may_steer,
+    check_may_take,
     check_offered,
     check_stepped_up,
     picked,
@@ -37,6 +42,13 @@ from bot.rotation.states import State, StepName, Track
 from bot.service.resuming import TRIES, tried_again
 from bot.service.verbs import REPLAY_WINDOW, Verbs, audited, publishable
 from bot.storage.records import Conflict
+
+
+class Check(NamedTuple):
+    """How Keyturn asks about a person, and the rule on what they may do."""
+
+    ask: Callable[[str, Policy], Awaitable[Permissions]]
+    rule: Callable[[Rotation, Permissions], None]
 
 
 class Decisions(Verbs):
@@ -143,6 +155,16 @@ class Decisions(Verbs):
         if click and not await self._store.is_first(f"click:{rotation_id}:{click}", REPLAY_WINDOW):
             raise WrongState("This click has counted already.")
 
+    @audited(Action.ON_IT)
+    async def on_it(self, rotation_id: str, *, by: str) -> Rotation:
+        """Note that somebody takes care of callers that fail: nobody else is paged about that."""
+
+        def taken(rotation: Rotation) -> Rotation:
+            return rotation.but(on_it=OnIt(by=by, at=self._now()))
+
+        may = Check(self._people.paged, check_may_take)
+        return await self._steer(rotation_id, Action.ON_IT, taken, by, "is on it", may)
+
     @audited(Action.DELETE_OLD_KEY)
     async def offer_delete(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:
         """Return the rotation for the form that asks why; None if nothing speaks against the delete."""
@@ -221,13 +243,19 @@ class Decisions(Verbs):
         return await self._save(approved, by, f"approved{f', signed in at {signed_in}' if signed_in else ''}", reason)
 
     async def _steer(
-        self, rotation_id: str, action: Action, change: Callable[[Rotation], Rotation], by: str, what: str
+        self,
+        rotation_id: str,
+        action: Action,
+        change: Callable[[Rotation], Rotation],
+        by: str,
+        what: str,
+        may: Check | None = None,
     ) -> Rotation:
         """Change the newest version of a rotation; a step that is recorded in between is no reason to refuse."""
+        ask, check = may or Check(self._people.permissions, check_may_steer)
         for _ in range(TRIES):
             rotation = await self.load(rotation_id)
-            permissions = await self._people.permissions(by, self._people.governed(rotation).policy)
-            check_may_steer(rotation, permissions)
+            check(rotation, await ask(by, self._people.governed(rotation).policy))
             check_offered(rotation, action)
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)

@@ -4,11 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 
 from bot.rotation.attention import has_failed_callers, is_watched, open_void
+from bot.rotation.nudges import is_taken
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views import evidence, holding, watch, words
 from handlers.views.around import NOTHING, Around
-from handlers.views.blocks import sentence
+from handlers.views.blocks import sentence, when
 from handlers.views.callers import consequence
 
 FIRST_MOST = 300
@@ -20,8 +21,10 @@ END = re.compile(r"(?<=[.:]) (?=[A-Z])")
 def lines(rotation: Rotation, around: Around = NOTHING) -> list[str]:
     """Return what is wrong, the most important first."""
     under_way = [f"▲ Another rotation of this key is under way: {link}. Only one can go on." for link in around.others]
-    said = LINES.get(rotation.state, _nothing)(rotation)
-    return [*under_way, *([holding.line(around.hold)] if around.hold else []), *said]
+    said = [*LINES.get(rotation.state, _nothing)(rotation)]
+    who = rotation.on_it if is_taken(rotation) else None
+    taken = [f"<@{who.by}> is on it, {when(who.at)}."] if who else []
+    return [*under_way, *([holding.line(around.hold)] if around.hold else []), *said[:1], *taken, *said[1:]]
 
 
 def next_move(rotation: Rotation) -> str:

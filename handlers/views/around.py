@@ -13,6 +13,9 @@ from handlers.views.links import NOWHERE, Places
 DIRECTLY = "dm:"
 """The prefix of the fields about direct messages; the person follows."""
 
+AGAIN = "#"
+"""What follows the occasion in a field about a direct message that is sent again: how often."""
+
 TROUBLE = "trouble:"
 """How the occasion of a trouble begins, which is also the key of its reply."""
 
@@ -27,6 +30,9 @@ class Around(NamedTuple):
     team_url: str = ""
     hold: KeyHold | None = None
     """The hold that counts for the old key, until that is gone."""
+
+    escalation: str = ""
+    """Mentions of the people whom a second page goes to as well."""
 
 
 NOTHING = Around()
@@ -44,7 +50,7 @@ def _told(rotation: Rotation, shown: Mapping[str, str]) -> Iterator[tuple[str, d
     if reply := shown.get(about):
         yield rotation.requested_by, _time(reply)
     for field, sent in shown.items():
-        if field.startswith(DIRECTLY) and sent.split(" ")[2:3] == [about]:
+        if field.startswith(DIRECTLY) and sent.split(" ")[2:3] and sent.split(" ")[2].partition(AGAIN)[0] == about:
             yield field.removeprefix(DIRECTLY), _time(sent.split(" ")[1])
 
 

@@ -83,13 +83,18 @@ def _does(action: Action, rotation: Rotation) -> str:
             return f"goes on although nothing proves {_unproved(rotation)}, with a reason for the receipt"
         case Action.ANOTHER_SECRET:
             return _asks(rotation, rotation.stop.kind)
-        case Action.CANCEL:
-            return "ends this rotation as it stands: no model is moved, no key is removed"
         case Action.ROLL_BACK if not rotation.plan.old_key_gone:
             models = "puts every model back on the old key and " if rotation.moved else ""
             return f"{models}ends this rotation"
         case _:
-            return ""
+            return ALIKE.get(action, "")
+
+
+ALIKE = {
+    Action.CANCEL: "ends this rotation as it stands: no model is moved, no key is removed",
+    Action.ON_IT: "says that you take care of it; then nobody is paged about this any more",
+}
+"""What buttons do that do the same at every stop."""
 
 
 def _tries(rotation: Rotation, stop: Stop) -> str:

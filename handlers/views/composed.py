@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bot.rotation.record import Rotation
 from handlers.views.around import NOTHING, Around
 from handlers.views.card import card
+from handlers.views.pushes import reminders
 from handlers.views.replies import Reply, calling
 from handlers.views.thread import checklist, milestones
 
@@ -30,13 +31,14 @@ def composed(rotation: Rotation, approvers: str, around: Around = NOTHING) -> Co
         content,
         steady,
         checklist(rotation) if rotation.attempt else None,  # no step runs before the first secret
-        partial(_replies, rotation, approvers, unlisted, around.team_url),
+        partial(_replies, rotation, approvers, unlisted, around),
     )
 
 
 def _replies(
-    rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], team_url: str, *, attached: bool = False
+    rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], around: Around, *, attached: bool = False
 ) -> Iterator[Reply]:
     """Yield the replies; each mentions those alone who have something to do."""
-    for reply in milestones(rotation, approvers, unlisted, attached=attached):
-        yield calling(reply, rotation.requested_by, team_url)
+    told = milestones(rotation, approvers, unlisted, attached=attached)
+    for reply in (*told, *reminders(rotation, approvers, around.escalation)):
+        yield calling(reply, rotation.requested_by, around.team_url)

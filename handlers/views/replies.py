@@ -13,6 +13,9 @@ class Reply(NamedTuple):
     key: str
     content: dict[str, Any]
     edition: str = ""
+    replaces: bool = False
+    """Whether a new edition is a new message, and the one before it goes: an edit pings nobody."""
+
     asks: frozenset[str] | None = None
     """The people who have something to do now; None if everybody who is named has."""
 
@@ -73,7 +76,7 @@ def parted(
     for number, blocks in enumerate(_messages(_paragraphs(lines)), start=1):
         first = number == 1
         said = text if first else f"The {key} goes on."
-        yield Reply(key if first else f"{key}:{number}", message(said, blocks), edition, asks)
+        yield Reply(key if first else f"{key}:{number}", message(said, blocks), edition, asks=asks)
 
 
 PROFILE_MOST = 70

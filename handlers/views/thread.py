@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from bot.rotation.evidence import Verdict
 from bot.rotation.flags import PROVES_NOTHING
 from bot.rotation.labels import WORKS, label_of
-from bot.rotation.nudges import reminded
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
-from handlers.views import alarm, evidence, summary, watch, words
+from handlers.views import alarm, evidence, pushes, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
+from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, few, named, parted, reply
 
@@ -194,36 +194,28 @@ def milestones(
         yield from _listed(unlisted)
     yield from _on_the_way(rotation, approvers)
     yield from _asking(rotation, approvers)
-    yield from _ending(rotation, attached=attached)
+    yield from _ending(rotation, approvers, attached=attached)
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     yield from _to_start(rotation, approvers)
     yield from _voided(rotation, approvers)
     if rotation.state is State.BLOCKED and rotation.stop:
-        who = f"<@{rotation.requested_by}>"
+        who = pushes.called(rotation, approvers)
         text = f"{_key(rotation)} stopped: {sentence(rotation.stop.headline, 300)}. {who}\n{alarm.next_move(rotation)}"
         yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
     yield from _accepted(rotation)
+    yield from pushes.alarmed(rotation, approvers)
 
 
 def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
-    """Ask approvers to start; a reminder is another reply."""
+    """Ask approvers to start."""
     if rotation.start_asked_at is None:
         return
     again = f"{sentence(rotation.note)} " if rotation.note and rotation.state is State.AWAITING_START else ""
     other = "" if rotation.self_approval else ", not from the requester"
     text = f"{_key(rotation)} is ready to start. {again}Start wanted from {approvers}{other}: *Start* on the card."
     yield reply(f"start:{rotation.start_asked_at.isoformat()}", text)
-    nudge = reminded(rotation)
-    if nudge and rotation.state is State.AWAITING_START:
-        text = f"{_key(rotation)} still waits for {approvers}: *Start* or *Roll back* on the card."
-        yield reply(f"reminder:{nudge.at.isoformat()}", text)
-
-
-def _key(rotation: Rotation) -> str:
-    """Name the key that a push is about: five rotations are five lines that can be told apart."""
-    return f"*{escaped(visible(rotation.plan.old_key.display_name, 60))}*"
 
 
 def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -277,24 +269,44 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if wrong := evidence.against(rotation):
         text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
-    nudge = reminded(rotation)
-    if nudge and rotation.state is State.AWAITING_APPROVAL:
-        text = f"{_key(rotation)} still waits for {approvers}: *Delete old key* or *Roll back* on the card."
-        yield reply(f"reminder:{nudge.at.isoformat()}", text)
+    if rotation.parked_at and rotation.state is State.AWAITING_APPROVAL:
+        text = f"{_key(rotation)} is parked. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
+        yield reply(f"parked:{rotation.parked_at.isoformat()}", text)
 
 
-def _ending(rotation: Rotation, *, attached: bool) -> Iterator[Reply]:
+def _ending(rotation: Rotation, approvers: str, *, attached: bool) -> Iterator[Reply]:
     if rotation.deleted_at:
         yield from receipt(rotation, attached=attached)
-        yield from _troubles(rotation)
+        yield from _troubles(rotation, approvers)
+        yield from _watch_ended(rotation)
     if rotation.state is State.ROLLED_BACK:
-        text = f"{_key(rotation)} rolled back by <@{rotation.ended_by}>. {alarm.next_move(rotation)}"
-        is_told = rotation.ended_by != rotation.requested_by or rotation.left_alone or rotation.is_owed
-        told = reply("rolled-back", text, frozenset({rotation.requested_by}) if is_told else NOBODY)
-        yield told._replace(edition="revoked" if rotation.revocation and not rotation.is_owed else "")
+        yield _rolled_back(rotation)
+    if rotation.state is State.CANCELLED and rotation.ended_by != rotation.requested_by:
+        how = f"cancelled by <@{rotation.ended_by}>" if rotation.ended_by else "cancelled"
+        text = f"{_key(rotation)} {how}. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
+        yield reply("cancelled", text, frozenset({rotation.requested_by}))
 
 
-def _troubles(rotation: Rotation) -> Iterator[Reply]:
+def _rolled_back(rotation: Rotation) -> Reply:
+    """Say who rolled back, and call the requester, unless that was them and nothing is left to do."""
+    is_told, then = rotation.ended_by != rotation.requested_by, alarm.next_move(rotation)
+    requester = f"<@{rotation.requested_by}>"
+    who = f" {requester}" if is_told and requester not in then else ""
+    asked = is_told or rotation.left_alone or rotation.is_owed
+    text = f"{_key(rotation)} rolled back {pushes.by(rotation)}.{who} {then}"
+    told = reply("rolled-back", text, frozenset({rotation.requested_by}) if asked else NOBODY)
+    return told._replace(edition="revoked" if rotation.revocation and not rotation.is_owed else "")
+
+
+def _watch_ended(rotation: Rotation) -> Iterator[Reply]:
+    """Tell the requester of a watch that leaves them something to do; the receipt says how it ended otherwise."""
+    left = watch.wrong_now(rotation) if rotation.state is State.COMPLETED else []
+    if left:
+        text = "\n".join([f"{_key(rotation)}: the watch is over. <@{rotation.requested_by}>", *left])
+        yield reply("watch-ended", text)
+
+
+def _troubles(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     """Report what each check of the watch found, and what can still be done."""
     looks: dict[tuple[datetime, bool], list[Trouble]] = {}
     for trouble in rotation.troubles:
@@ -302,7 +314,7 @@ def _troubles(rotation: Rotation) -> Iterator[Reply]:
     for (at, over), found in looks.items():
         helps = [] if over else [watch.WHAT_HELPS]
         lines = [
-            f"{_key(rotation)}, after the delete:{'' if over else f' <@{rotation.requested_by}>'}",
+            f"{_key(rotation)}, after the delete:{'' if over else f' {pushes.called(rotation, approvers)}'}",
             *watch.listed(found, most=8),
             *helps,
         ]

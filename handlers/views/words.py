@@ -62,7 +62,7 @@ def _rotates_that(rotation: Rotation) -> str:
 
 def headline(rotation: Rotation) -> str:
     """Say the state in a few words, with the progress while the bot works."""
-    meaning = MEANING[rotation.state]
+    meaning = MEANING[rotation.state] if not is_parked(rotation) else PARKED
     if is_watched(rotation) or rotation.state is State.COMPLETED:
         return watch.headline(rotation)
     if rotation.state is State.BLOCKED and rotation.stop:
@@ -91,7 +91,17 @@ def _stopped(rotation: Rotation, why: str) -> str:
 
 def state_label(rotation: Rotation) -> str:
     """Say the state in a word or two, for a list."""
+    if is_parked(rotation):
+        return PARKED
     return watch.WATCHING if is_watched(rotation) else MEANING[rotation.state]
+
+
+PARKED = "parked, nobody approved in time"
+
+
+def is_parked(rotation: Rotation) -> bool:
+    """Return whether nobody approved in time, and nobody is reminded."""
+    return rotation.state is State.AWAITING_APPROVAL and rotation.parked_at is not None
 
 
 def being_rotated(rotation: Rotation, link: str) -> str:
@@ -297,6 +307,8 @@ def _so_far_moved(rotation: Rotation) -> str:
 
 
 def _awaiting_approval(rotation: Rotation) -> str:
+    if rotation.stale_at or rotation.parked_at:
+        return _too_late(rotation)
     given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
     why = ", with a reason" if flags(rotation) else ""
     deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*{why}"
@@ -310,6 +322,17 @@ def _awaiting_approval(rotation: Rotation) -> str:
         case _:
             moves = f"Next: {first}{deletes}."
     return f"{given}{_no_way_back(rotation)} {moves}"
+
+
+def _too_late(rotation: Rotation) -> str:
+    """Say that nobody can approve on this evidence, and who can have it gathered again."""
+    who = choices.either(rotation)
+    back = f" Or *{Action.ROLL_BACK.value}*." if Action.ROLL_BACK in offered(rotation) else ""
+    then = f"Next: {who} presses *{Action.VERIFY_AGAIN.value}*; then an approver is asked again.{back}"
+    if rotation.parked_at:
+        return f"Nobody approved in time, so Keyturn waits and reminds nobody any more. {then}"
+    since = when(rotation.asked_at) if rotation.asked_at else "long ago"
+    return f"The evidence is of {since}: too old to approve the delete on. {then}"
 
 
 def _no_way_back(rotation: Rotation) -> str:

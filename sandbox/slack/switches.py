@@ -32,6 +32,9 @@ class Switches:
     home_enabled: bool = True
     """False: the app has no Home tab, as one of an older manifest (`not_enabled`)."""
 
+    keeps_messages: bool = False
+    """The workspace exports its messages, so an app can't delete any (`compliance_exports_prevent_deletion`)."""
+
     deliver_twice: bool = False
     """Send every payload twice at the same time."""
 

@@ -9,7 +9,7 @@ from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
-from bot.rotation.parts import REFERS, Nudge, Which
+from bot.rotation.parts import REFERS, Nudge, OnIt, Which
 from bot.rotation.policies import Policy
 from bot.rotation.policy import NO_MEMBER, Permissions, Person
 from bot.rotation.record import Rotation
@@ -25,7 +25,7 @@ from handlers.views.around import told as told_of
 from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
-from handlers.views.direct import Shut, direct, settled
+from handlers.views.direct import BESIDE, Shut, beside_card, direct, settled
 from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home, stamped
 from handlers.views.links import SIGN_IN, Places, sign_in
@@ -244,6 +244,9 @@ ROTATIONS: Mapping[str, Rotation] = {
     "rolled-back-to-be-revoked": r.rolled_back(revocation=r.revocation(Which.NEW, made_at=r.at(30))),
     "rolled-back-left-alone-to-be-revoked": r.rolled_back(left_alone=LEFT_ALONE, revocation=r.revocation(Which.NEW)),
     "rolled-back-left-alone": r.rolled_back(left_alone=LEFT_ALONE),
+    "awaiting-approval-stale": r.awaiting_approval(stale_at=r.at(86_441)),
+    "awaiting-approval-parked": r.awaiting_approval(stale_at=r.at(86_441), parked_at=r.at(259_241)),
+    "running-watch-trouble-taken": r.in_trouble(r.watched()).but(on_it=OnIt(by=r.APPROVER, at=r.at(960))),
     "cancelled": r.cancelled(),
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
@@ -299,6 +302,16 @@ def directly(rotation: Rotation, shut: Shut = Shut.ARCHIVED) -> Case:
     return lambda: direct(rotation, shut)
 
 
+def beside(rotation: Rotation) -> Case:
+    """Return what people are told directly while the card is shown."""
+    return lambda: {**beside_card(rotation, LINK, Places(), approver_dm=True).content}
+
+
+def after(rotation: Rotation) -> Case:
+    """Return what is left of that once it asks for nothing any more."""
+    return lambda: {**beside_card(rotation, LINK, Places(), approver_dm=True).after(BESIDE)}
+
+
 MESSAGES: Mapping[str, Case] = {
     "direct-awaiting-approval": directly(r.awaiting_approval()),
     "direct-another-secret": directly(
@@ -329,6 +342,25 @@ MESSAGES: Mapping[str, Case] = {
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
+    "reply-reminder-stale": told(r.nudged(r.awaiting_approval(stale_at=r.at(86_441)), 100_800), "reminder"),
+    "reply-reminder-stop": told(r.nudged(STOPS["unverified"], 14_460), "reminder"),
+    "reply-reminder-secret": told(
+        r.nudged(r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), 14_470), "reminder"
+    ),
+    "reply-reminder-harm": told(r.nudged(r.in_trouble(r.watched()), 1200), "reminder"),
+    "reply-harm": told(r.awaiting_approval(tally=r.MOST_FAIL), "harm"),
+    "reply-parked": told(r.awaiting_approval(parked_at=r.at(259_241)), "parked"),
+    "reply-cancelled": told(r.cancelled(ended_by=r.APPROVER), "cancelled"),
+    "reply-cancelled-expired": told(
+        r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."), "cancelled"
+    ),
+    "reply-watch-ended": told(r.in_trouble(r.completed_after_watch()), "watch-ended"),
+    "reply-rolled-back-expired": told(r.rolled_back(ended_by=None, parked_at=r.at(259_241)), "rolled-back"),
+    "direct-page": beside(r.in_trouble(r.watched())),
+    "direct-approval-wanted": beside(r.awaiting_approval()),
+    "direct-approved": after(r.running("delete", approvals=(r.approval(),))),
+    "direct-taken": after(r.in_trouble(r.watched()).but(on_it=OnIt(by=r.APPROVER, at=r.at(960)))),
+    "direct-rolled-back-expired": after(r.rolled_back(ended_by=None, parked_at=r.at(259_241))),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
     "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),

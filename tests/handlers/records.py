@@ -255,6 +255,7 @@ def completed_after_watch(planned: Plan | None = None, **changes: Any) -> Rotati
 REPLICAS = ((PRODUCTION.id, "http://replica-1:9090"), (PRODUCTION.id, "http://replica-2:9090"),
             (STAGING.id, "http://replica-3:9090"))  # fmt: skip
 CALLERS = Tally(since=at(34), answered=1204, limited=83)
+MOST_FAIL = Tally(since=at(10), answered=12, failed=40)
 FAILING_CALLERS = Tally(since=at(34), answered=1167, failed=37)
 
 

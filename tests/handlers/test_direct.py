@@ -14,7 +14,7 @@ from bot.rotation.stops import StopKind
 from handlers.people import SlackDirectory
 from tests.bot.values import rules
 from tests.handlers import records as r
-from tests.handlers.test_replies import Thread
+from tests.handlers.test_replies import DELETED, Thread
 
 Message = dict[str, Any]
 STOPPED = r.stopped(r.running("verify"), StopKind.DRIFT, "someone changed a model", "It was changed.")
@@ -67,6 +67,13 @@ class ShutChannel(Thread):
             return
         self.refuse_if_archived()
         await super().chat_update(ts=ts, **message)
+
+    async def chat_delete(self, *, channel: str, ts: str) -> None:
+        if channel == "C_OPS":
+            self.refuse_if_archived()
+            return await super().chat_delete(channel=channel, ts=ts)
+        self.direct[channel.removeprefix("D_")][int(float(ts))] = DELETED
+        return None
 
     def refuse_if_archived(self) -> None:
         if self.archived:

@@ -27,6 +27,7 @@ SCOPES: Mapping[str, str | None] = {
     "bots_info": "users:read",
     "apps_connections_open": None,  # connections:write, of the app-level token
     "files_upload_v2": "files:write",
+    "chat_delete": "chat:write",
     "chat_postEphemeral": "chat:write",
     "chat_postMessage": "chat:write",
     "chat_update": "chat:write",

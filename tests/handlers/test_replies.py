@@ -17,6 +17,7 @@ from bot.rotation.record import Rotation
 from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
 from handlers.commands import LISTED, PAGE, status
+from handlers.direct_messages import Pushes
 from handlers.views import alarm, card, composed, summary, words
 from handlers.views.around import Around, told
 from handlers.views.buttons import press
@@ -24,9 +25,13 @@ from handlers.views.direct import Shut, direct
 from tests.handlers import records as r
 from tests.handlers.cases import PLACES
 
+DELETED: dict[str, Any] = {"text": "(deleted)", "blocks": []}
+
 
 class Thread:
     """What a person sees of one rotation. It stands for Slack and for the store's memory of what was sent there."""
+
+    PUSHES = Pushes()
 
     def __init__(self) -> None:
         self.fields: dict[str, str] = {}
@@ -45,6 +50,7 @@ class Thread:
             lease=timedelta(seconds=30),
             now=self.now,
             places=PLACES,
+            pushes=self.PUSHES,
         )
 
     def people(self) -> People:
@@ -71,6 +77,9 @@ class Thread:
     async def chat_update(self, *, ts: str, **message: Any) -> None:
         self.channel[ts] = message
         self.edited.append(ts)
+
+    async def chat_delete(self, *, channel: str, ts: str) -> None:
+        self.channel[ts] = DELETED
 
     async def show(self, *rotations: Rotation) -> None:
         """Show a rotation as it comes to be."""
@@ -309,7 +318,7 @@ IN_DOUBT = r.awaiting_approval()
     [
         (r.completed(), "receipt", {r.REQUESTER}),
         (IN_DOUBT.learn({IN_DOUBT.plan.models[0].id: ACCEPTED}), f"accepted:{r.at(70).isoformat()}", set()),
-        (r.rolled_back(ended_by=r.APPROVER), "rolled-back", set()),
+        (r.rolled_back(ended_by=r.APPROVER), "rolled-back", {r.REQUESTER}),
         (r.rolled_back(ended_by=r.REQUESTER), "rolled-back", set()),
         (r.rolled_back(ended_by=r.APPROVER, left_alone=("`x` stays.",)), "rolled-back", {r.REQUESTER}),
     ],

@@ -67,6 +67,7 @@ action try_again            x         T        x      x     T       T      g    
 action another_secret       x         S        R      x     R       R      g     g       e        e      b   d
 action verify_again         x         T        x      x     T       T      g     g       e        e      b   d
 action roll_back            x         T        x      x     T       T      g     g       e        e      b   d
+action on_it                x         T        x      x     T       T      g     g       e        e      b   d
 action accept_unproved      A         A        x      A     A       A      g     g       e        e      b   d
 action delete_old_key       A         A        x      A     A       A      g     g       e        e      b   d
 action revoked              x         T        x      x     T       T      g     g       e        e      b   d
@@ -229,6 +230,7 @@ ACTS: Mapping[str, Act] = {
     "action another_secret": Act(click(Action.ANOTHER_SECRET), STOPS["rejected"]),
     "action verify_again": Act(click(Action.VERIFY_AGAIN), r.awaiting_approval()),
     "action roll_back": Act(click(Action.ROLL_BACK), STOPS["rejected"]),
+    "action on_it": Act(click(Action.ON_IT), STOPS["rejected"]),
     "action accept_unproved": Act(click(Action.ACCEPT_UNPROVED), STOPS["unverified"]),
     "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval()),
     "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),

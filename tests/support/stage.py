@@ -58,6 +58,8 @@ QUICK = {
     "SHUTDOWN_GRACE": "30",
     "WORKER_CONCURRENCY": "2",
     "LOG_LEVEL": "debug",
+    "QUIET_HOURS": "none",
+    "WORKING_DAYS": "none",
 }
 """Waits as short as the sandbox is fast, and one wave: each asks barriers again. Where waves matter: `IN_WAVES`."""
 

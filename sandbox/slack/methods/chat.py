@@ -33,6 +33,18 @@ def update(site: Site, args: Args) -> Json:
     return {"channel": channel.id, "ts": message.ts, "text": message.text, "message": message.payload()}
 
 
+def delete(site: Site, args: Args) -> Json:
+    """Delete a message of the app itself; a workspace that exports its messages may keep them all."""
+    channel = known(site, args.need("channel"))
+    message = _message(site, channel, args.need("ts"))
+    if message.user != BOT_USER:
+        raise Refusal("cant_delete_message")
+    if site.switches.keeps_messages:
+        raise Refusal("compliance_exports_prevent_deletion")
+    site.remove(message)
+    return {"channel": channel.id, "ts": message.ts}
+
+
 def post_ephemeral(site: Site, args: Args) -> Json:
     channel = speakable(known(site, args.need("channel")))
     person = args.need("user")
@@ -60,5 +72,6 @@ WRITING = ("chat:write",)
 CHAT = {
     "chat.postMessage": Method(post_message, WRITING),
     "chat.update": Method(update, WRITING),
+    "chat.delete": Method(delete, WRITING),
     "chat.postEphemeral": Method(post_ephemeral, WRITING),
 }
