@@ -47,7 +47,7 @@ def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None
 
     A rotation that is over may have something to push people about.
     """
-    dues = (_own_due(rotation, limits, now), nudges.due_at(rotation, limits.paces))
+    dues = (_own_due(rotation, limits, now), nudges.due_at(rotation, limits.paces, now))
     return min((due for due in dues if due), default=None)
 
 
@@ -61,11 +61,13 @@ def _own_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | No
             at, wait = rotation.retry_at or AT_ONCE, rotation.retry_in
             return AT_ONCE if wait is not None and at - now > wait + CLOCKS_DIFFER else at
         case State.AWAITING_SECRET:
-            return (rotation.secret_asked_at or rotation.requested_at) + limits.secret_expiry
+            asked = rotation.secret_asked_at or rotation.requested_at
+            return _by_day(rotation, asked + limits.secret_expiry, limits, now)
         case State.AWAITING_START:
-            return None if rotation.parked_at else _start_asked(rotation) + limits.approval_expiry
+            ends = _start_asked(rotation) + limits.approval_expiry
+            return None if rotation.parked_at else _by_day(rotation, ends, limits, now)
         case State.AWAITING_APPROVAL:
-            return None if rotation.parked_at else _expires_at(rotation, limits)
+            return None if rotation.parked_at else _expires_at(rotation, limits, now)
         case _:
             return None
 
@@ -78,10 +80,19 @@ def _start_asked(rotation: Rotation) -> datetime:
     return rotation.start_asked_at or rotation.requested_at
 
 
-def _expires_at(rotation: Rotation, limits: Limits) -> datetime:
+def _expires_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime:
     """Return when the evidence is too old for an approval, or the approval has taken too long."""
-    expires = limits.approval_expiry
-    return _asked(rotation) + (expires if rotation.stale_at else min(expires, limits.evidence_max_age))
+    ends, stale = _ends_at(rotation, limits, now), _asked(rotation) + limits.evidence_max_age
+    return ends if rotation.stale_at else min(ends, stale)
+
+
+def _ends_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime:
+    return _by_day(rotation, _asked(rotation) + limits.approval_expiry, limits, now)
+
+
+def _by_day(rotation: Rotation, at: datetime, limits: Limits, now: datetime) -> datetime:
+    """Return when an end of which people are told may come: not in the night."""
+    return limits.calendar.of(rotation.channel, rotation.zone).due(at, now)
 
 
 async def move(rotation: Rotation, world: World) -> Rotation:
@@ -116,7 +127,7 @@ def _expired(rotation: Rotation, limits: Limits, now: datetime) -> Rotation:
 
     Evidence is gathered again when somebody asks for it, not again and again while nobody looks.
     """
-    if now < _asked(rotation) + limits.approval_expiry:
+    if now < _ends_at(rotation, limits, now):
         return rotation.but(stale_at=now)
     return _given_up(rotation, limits, now)
 

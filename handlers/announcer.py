@@ -58,7 +58,7 @@ ASK_AGAIN = 60.0
 """Seconds until Keyturn asks Slack again who the approvers are."""
 
 NEWER = "A newer reminder is below."
-NO_PUSHES, NOTHING_MORE = Pushes(), MappingProxyType[str, str]({})
+NOTHING_MORE = MappingProxyType[str, str]({})
 
 UNSURE, ATTACHED = "unsure", "attached"
 """What is known of the receipt's file: that it was tried, and that it is there."""
@@ -91,7 +91,7 @@ class SlackAnnouncer:
         lease: timedelta,
         now: Callable[[], datetime],
         places: Places,
-        pushes: Pushes = NO_PUSHES,
+        pushes: Pushes,
     ) -> None:
         self._client = client
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)

@@ -32,6 +32,11 @@ class Hours(NamedTuple):
                 return max(moment, begin)
         return moment
 
+    def due(self, at: datetime, now: datetime) -> datetime:
+        """Return when to do at the earliest what was due *at* a time: what was missed waits for the morning too."""
+        opens = self.next_open(max(at, now))
+        return min(at, opens) if opens == now else opens
+
     def _windows(self, first: date) -> Iterator[tuple[datetime, datetime]]:
         for day in (first + timedelta(days=n) for n in range(LONGEST)):
             if day.weekday() in self.days:

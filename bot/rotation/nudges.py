@@ -149,24 +149,24 @@ def reminded(rotation: Rotation) -> Nudge | None:
     return max(filter(None, (nudge_of(rotation, m) for m in matters(rotation))), key=lambda n: n.at, default=None)
 
 
-def due_at(rotation: Rotation, paces: Paces) -> datetime | None:
+def due_at(rotation: Rotation, paces: Paces, now: datetime) -> datetime | None:
     """Return when people are pushed next; None if nothing waits for them, or they have been pushed often enough."""
-    dues = (_due(rotation, matter, paces) for matter in matters(rotation))
+    dues = (_due(rotation, matter, paces, now) for matter in matters(rotation))
     return min((due for due in dues if due), default=None)
 
 
-def _due(rotation: Rotation, matter: Matter, paces: Paces) -> datetime | None:
+def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> datetime | None:
     rhythm, last = RHYTHMS[matter.kind](paces), nudge_of(rotation, matter)
     number = last.number if last else 0
     if number >= rhythm.most:
         return None
     at = (last.at if last else matter.since) + min(rhythm.first * 2**number, rhythm.longest)
-    return at if rhythm.at_any_hour else paces.calendar.of(rotation.channel, rotation.zone).next_open(at)
+    return at if rhythm.at_any_hour else paces.calendar.of(rotation.channel, rotation.zone).due(at, now)
 
 
 def pushed(rotation: Rotation, paces: Paces, now: datetime) -> Rotation:
     """Return *rotation* with a nudge about each matter that is due."""
-    due = [matter for matter in matters(rotation) if (at := _due(rotation, matter, paces)) and at <= now]
+    due = [matter for matter in matters(rotation) if (at := _due(rotation, matter, paces, now)) and at <= now]
     about = {matter.about for matter in due}
     kept = tuple(nudge for nudge in rotation.nudges if nudge.about not in about)
     new = tuple(_next(rotation, matter, now) for matter in due)

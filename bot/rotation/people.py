@@ -84,7 +84,7 @@ class Rules(Frozen):
     step_up: bool
     """Whether an approver's word counts only with a sign-in at the company's provider."""
 
-    escalation: frozenset[str] = frozenset()
+    escalation: frozenset[str]
 
 
 class People:
@@ -261,6 +261,7 @@ NOBODY = People(
         cards_per_person=0,
         cards_per_channel=0,
         require_reason=False,
+        escalation=frozenset(),
         revoke_within=timedelta(0),
         policies=(),
         step_up=False,

@@ -7,7 +7,7 @@ from bot.rotation.attention import harm, occasion
 from bot.rotation.nudges import Kind, harmful, is_taken, matters, nudge_of
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import choices, words
+from handlers.views import approving, choices, words
 from handlers.views.around import TROUBLE
 from handlers.views.blocks import escaped, sentence, visible, when
 from handlers.views.replies import Reply, reply
@@ -95,7 +95,7 @@ def became(rotation: Rotation) -> str:
     if rotation.state is State.CANCELLED:
         return f"Cancelled {by(rotation)}." if rotation.ended_by else sentence(rotation.note or "Cancelled.")
     if rotation.approvals and not rotation.lacks_approval:
-        return f"Already approved by {words.approvers(rotation)}."
+        return f"Already approved by {approving.approvers(rotation)}."
     return f"Now: {sentence(words.headline(rotation), 300)}."
 
 

@@ -7,7 +7,7 @@ from bot.rotation.labels import Label, label_of
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from handlers.views import callers, evidence, watch, words
+from handlers.views import approving, callers, evidence, watch, words
 from handlers.views.blocks import duration
 from handlers.views.models import has_status
 
@@ -65,7 +65,7 @@ def _ended(rotation: Rotation) -> Iterator[str]:
         _callers(rotation),
         f"took {duration(took)}" if took else "",
         f"asked <@{rotation.requested_by}>",
-        f"approved {words.approvers(rotation)}" if rotation.approvals else "",
+        f"approved {approving.approvers(rotation)}" if rotation.approvals else "",
     ]
     yield " · ".join(filter(None, facts))
     yield watch.summary(rotation)

@@ -10,7 +10,7 @@ from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
-from handlers.views import alarm, evidence, pushes, summary, watch, words
+from handlers.views import alarm, approving, evidence, pushes, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
 from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
@@ -131,7 +131,7 @@ def _start(rotation: Rotation) -> Task:
 def _approval(rotation: Rotation) -> Task:
     given, wanted = len(rotation.approvals), rotation.approvals_required
     if not rotation.lacks_approval:
-        return Task("complete", "Approval", words.approvers(rotation))
+        return Task("complete", "Approval", approving.approvers(rotation))
     if rotation.state is State.AWAITING_APPROVAL:
         return Task("in_progress", "Waiting for approval", f"{given} of {wanted}" if wanted > 1 else "")
     return Task("pending", "Approval")
@@ -206,6 +206,9 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
         yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
     yield from _accepted(rotation)
     yield from pushes.alarmed(rotation, approvers)
+    if rotation.parked_at and words.is_parked(rotation):
+        text = f"{_key(rotation)} is parked. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
+        yield reply(f"parked:{rotation.parked_at.isoformat()}", text)
 
 
 def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -269,9 +272,6 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if wrong := evidence.against(rotation):
         text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
-    if rotation.parked_at and rotation.state is State.AWAITING_APPROVAL:
-        text = f"{_key(rotation)} is parked. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
-        yield reply(f"parked:{rotation.parked_at.isoformat()}", text)
 
 
 def _ending(rotation: Rotation, approvers: str, *, attached: bool) -> Iterator[Reply]:

@@ -12,7 +12,6 @@ from bot.rotation.attention import (
     may_be_deleted,
     open_void,
 )
-from bot.rotation.flags import flags
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -20,7 +19,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
-from handlers.views import choices, revoking, watch
+from handlers.views import approving, choices, revoking, watch
 from handlers.views.blocks import code, sentence, visible, when
 from handlers.views.callers import consequence
 
@@ -101,7 +100,7 @@ PARKED = "parked, nobody approved in time"
 
 def is_parked(rotation: Rotation) -> bool:
     """Return whether nobody approved in time, and nobody is reminded."""
-    return rotation.state is State.AWAITING_APPROVAL and rotation.parked_at is not None
+    return rotation.state in (State.AWAITING_START, State.AWAITING_APPROVAL) and rotation.parked_at is not None
 
 
 def being_rotated(rotation: Rotation, link: str) -> str:
@@ -197,7 +196,7 @@ def _running(rotation: Rotation) -> str:
     if rotation.approvals:
         step = next_step(rotation)
         doing = "Deleting the old key." if step and step.name is StepName.DELETE else LAST_LOOK
-        return f"Approved by {approvers(rotation)}. {doing}"
+        return f"Approved by {approving.approvers(rotation)}. {doing}"
     if waits_for_window(rotation):
         return _waiting_for_window(rotation)
     back = f"presses *{Action.ROLL_BACK.value}* if the new key is the cause"
@@ -298,64 +297,12 @@ def _awaiting_start(rotation: Rotation) -> str:
     again = f"{sentence(rotation.note)} " if rotation.note else ""
     where = "No model has been moved." if not rotation.moved else _so_far_moved(rotation)
     starts = f"an approver{choices.other(rotation)} presses *{Action.START.value}*"
-    ends = next(action for action in offered(rotation) if action is not Action.START)
+    ends = next(action for action in offered(rotation) if action not in (Action.START, Action.ON_IT))
     return f"{again}{where} Next: {starts}. Or {choices.either(rotation)} presses *{ends.value}*."
 
 
 def _so_far_moved(rotation: Rotation) -> str:
     return f"{len(rotation.moved):,} of {plural(len(rotation.plan.models), 'model')} moved so far; no other moves yet."
-
-
-def _awaiting_approval(rotation: Rotation) -> str:
-    if rotation.stale_at or rotation.parked_at:
-        return _too_late(rotation)
-    given = f"Approved by {approvers(rotation)} so far. " if rotation.approvals else ""
-    why = ", with a reason" if flags(rotation) else ""
-    deletes = f"{_wanted(rotation)} *{Action.DELETE_OLD_KEY.value}*{why}"
-    first = "look into the ▲ above. Then " if why else ""
-    back = f"{choices.either(rotation)} presses *{Action.ROLL_BACK.value}*"
-    match offered(rotation):
-        case (Action.ROLL_BACK, *_):
-            moves = f"Next: {back}. Or, once you know why callers failed, {deletes}."
-        case actions if Action.ROLL_BACK in actions:
-            moves = f"Next: {first}{deletes}. Or {back}."
-        case _:
-            moves = f"Next: {first}{deletes}."
-    return f"{given}{_no_way_back(rotation)} {moves}"
-
-
-def _too_late(rotation: Rotation) -> str:
-    """Say that nobody can approve on this evidence, and who can have it gathered again."""
-    who = choices.either(rotation)
-    back = f" Or *{Action.ROLL_BACK.value}*." if Action.ROLL_BACK in offered(rotation) else ""
-    then = f"Next: {who} presses *{Action.VERIFY_AGAIN.value}*; then an approver is asked again.{back}"
-    if rotation.parked_at:
-        return f"Nobody approved in time, so Keyturn waits and reminds nobody any more. {then}"
-    since = when(rotation.asked_at) if rotation.asked_at else "long ago"
-    return f"The evidence is of {since}: too old to approve the delete on. {then}"
-
-
-def _no_way_back(rotation: Rotation) -> str:
-    """Say that a delete is final, or that AISIX was already asked for it, so nothing can roll back."""
-    if rotation.delete_asked_at:
-        return (
-            "AISIX has already been asked to delete the old key: it may be gone at any moment, so there is no way back."
-        )
-    return "Deleting the old key can't be undone."
-
-
-def _wanted(rotation: Rotation) -> str:
-    """Say who must press: "an approver other than @requester presses"."""
-    missing = rotation.approvals_missing
-    other = choices.other(rotation)
-    if rotation.approvals:
-        return f"{plural(missing, 'more approver')}{other} {'presses' if missing == 1 else 'press'}"
-    return f"an approver{other} presses" if missing == 1 else f"{missing} approvers{other} press"
-
-
-def approvers(rotation: Rotation) -> str:
-    """Mention the people who approved."""
-    return ", ".join(f"<@{approval.by}>" for approval in rotation.approvals)
 
 
 def left_alone(rotation: Rotation) -> list[str]:
@@ -401,7 +348,7 @@ NEXT: Mapping[State, Callable[[Rotation], str]] = {
     State.RUNNING: _running,
     State.BLOCKED: choices.advice,
     State.AWAITING_START: _awaiting_start,
-    State.AWAITING_APPROVAL: _awaiting_approval,
+    State.AWAITING_APPROVAL: approving.awaiting_approval,
     State.ROLLING_BACK: lambda _: "Every model that was moved goes back to the old key. Nothing to do for you.",
     State.COMPLETED: _revoking,
     State.ROLLED_BACK: _rolled_back,

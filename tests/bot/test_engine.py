@@ -3,7 +3,7 @@
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import time, timedelta
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -17,6 +17,7 @@ from bot.rotation.actions import Action
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
+from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.parts import Nudge
 from bot.rotation.policy import offered
 from bot.rotation.progress import next_step, undone_from, verified_again
@@ -99,6 +100,17 @@ async def test_each_state_says_when_the_bot_has_to_look_again_and_until_then_not
     if due != AT_ONCE:
         seconds = (due - NOW).total_seconds() - 0.1 if due else 10**7
         assert await move(record, world(seconds)) is record
+
+
+@pytest.mark.parametrize(
+    "record", [rotation(requested_at=later(HOUR * 10)), awaiting_approval(asked_at=later(-38 * HOUR), stale_at=NOW)]
+)
+async def test_no_time_runs_out_in_the_night_as_people_are_told_of_it(record):
+    by_day = Calendar(Quiet(time(22), time(7)))  # NOW is 14:02
+
+    for night in (34 * HOUR, 40 * HOUR):
+        assert await move(record, world(night, calendar=by_day)) == record
+    assert await move(record, world(41 * HOUR, calendar=by_day)) != record
 
 
 async def test_a_secret_that_nobody_gives_ends_the_rotation():

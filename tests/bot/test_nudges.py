@@ -63,10 +63,10 @@ def test_whoever_is_on_it_is_not_on_what_goes_wrong_later():
 
 def pushes(record: Rotation, paces: Paces) -> list[float]:
     """Play the pushes to their end; return their hours since NOW."""
-    found = []
-    while due := due_at(record, paces):
+    found, now = [], NOW
+    while due := due_at(record, paces, now):
         assert pushed(record, paces, due - timedelta(seconds=1)) is record
-        record = pushed(record, paces, due)
+        record, now = pushed(record, paces, due), due
         found.append((due - NOW).total_seconds() / HOUR)
     return found
 
@@ -87,6 +87,14 @@ def test_reminders_wait_for_the_morning_and_for_monday():
     assert len(by_day) == 5
 
 
+def test_a_reminder_that_was_missed_waits_for_the_morning_too():
+    night = later(10 * HOUR)  # 00:02; the first one was due at 18:02
+
+    assert pushed(ASKED, BY_DAY, night) is ASKED
+    assert due_at(ASKED, BY_DAY, night) == later(17 * HOUR).replace(hour=7, minute=0)
+    assert due_at(ASKED, BY_DAY, later(19 * HOUR)) == later(4 * HOUR), "at once"
+
+
 def test_callers_that_fail_wait_for_no_morning():
     found = [round(60 * (hours - 9)) for hours in pushes(AT_NIGHT, BY_DAY)]
 
@@ -100,7 +108,7 @@ def test_each_matter_is_counted_by_itself_and_harm_that_is_new_pages_anew():
     (matter,) = matters(new)
 
     assert nudge_of(new, matter) is None
-    assert due_at(new, PACES) == later(11 * MINUTE)
+    assert due_at(new, PACES, NOW) == later(11 * MINUTE)
 
 
 def test_every_kind_has_a_rhythm_and_none_goes_on_for_ever():

@@ -12,6 +12,7 @@ from bot.rotation.actions import Action
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
+from bot.rotation.parts import OnIt
 from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
@@ -29,8 +30,9 @@ PEOPLE = {
     "colleague": Permissions(person=Person(id="U_COLLEAGUE"), may_request=True),
     "removed": Permissions(person=Person(id="U_REQUESTER")),
     "bystander": Permissions(person=Person(id="U_BYSTANDER")),
+    "on call": Permissions(person=Person(id="U_ONCALL"), escalated=True),
     **{
-        it: Permissions(person=Person(id="U_REQUESTER", **{it: True}), may_request=True, approver=True)
+        it: Permissions(person=Person(id="U_REQUESTER", **{it: True}), may_request=True, approver=True, escalated=True)
         for it in OUTSIDE
     },
 }
@@ -47,6 +49,7 @@ WHO = {
     A.ACCEPT_UNPROVED: {"approver"},
     A.REVOKED: {"requester", "removed", "approver", "both"},
     A.NOT_NEEDED: {"approver"},
+    A.ON_IT: {"requester", "removed", "approver", "both", "on call"},
 }
 """Who may press what, the state aside and without self-approval."""
 
@@ -67,6 +70,8 @@ MOMENTS: dict[str, Rotation] = {
     "RUNNING, withdrawing": running(track=Track.WITHDRAW),
     "AWAITING_START": running().but(state=S.AWAITING_START),
     "AWAITING_APPROVAL": running().but(state=S.AWAITING_APPROVAL),
+    "AWAITING_APPROVAL, stale": running(stale_at=NOW).but(state=S.AWAITING_APPROVAL),
+    "AWAITING_APPROVAL, parked": running(parked_at=NOW).but(state=S.AWAITING_APPROVAL),
     "ROLLING_BACK": running(track=Track.BACK).but(state=S.ROLLING_BACK),
     "COMPLETED": running().but(state=S.COMPLETED),
     "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
@@ -77,6 +82,7 @@ MOMENTS: dict[str, Rotation] = {
     "BLOCKED, watched, to be revoked": stopped(deleted_at=NOW, revocation=revocation()),
     "RUNNING, watched": running(deleted_at=NOW),
     "RUNNING, watched, in trouble": running(**IN_TROUBLE),
+    "RUNNING, watched, in trouble, taken": running(**IN_TROUBLE, on_it=OnIt(by="U_APPROVER", at=NOW)),
     "COMPLETED, in trouble": running(**IN_TROUBLE).but(state=S.COMPLETED),
     "BLOCKED, watched, in trouble": stopped(**IN_TROUBLE),
     "BLOCKED, rejected, watched": stopped(StopKind.REJECTED, deleted_at=NOW),
@@ -89,47 +95,50 @@ MOMENTS: dict[str, Rotation] = {
 }
 
 TABLE = """
-                                          Enter  Cancel  Try  Another  Roll  Delete  Accept  Again  Revoked  Void  Start
-AWAITING_SECRET                             x      x      .     .       .      .       .      .      .        .       .
-RUNNING                                     .      .      .     .       x      .       .      .      .        .       .
-RUNNING, approved                           .      .      .     .       .      .       .      .      .        .       .
-RUNNING, withdrawing                        .      .      .     .       .      .       .      .      .        .       .
-AWAITING_START                              .      .      .     .       x      .       .      .      .        .       x
-AWAITING_APPROVAL                           .      .      .     .       x      x       .      x      .        .       .
-ROLLING_BACK                                .      .      .     .       .      .       .      .      .        .       .
-COMPLETED                                   .      .      .     .       .      .       .      .      .        .       .
-COMPLETED, to be revoked                    .      .      .     .       .      .       .      .      x        x       .
-COMPLETED, revoked                          .      .      .     .       .      .       .      .      .        .       .
-ROLLED_BACK                                 .      .      .     .       .      .       .      .      .        .       .
-ROLLED_BACK, to be revoked                  .      .      .     .       .      .       .      .      x        x       .
-CANCELLED                                   .      .      .     .       .      .       .      .      .        .       .
-RUNNING, watched                            .      .      .     .       .      .       .      .      .        .       .
-RUNNING, watched, in trouble                .      .      .     x       .      .       .      .      .        .       .
-COMPLETED, in trouble                       .      .      .     x       .      .       .      .      .        .       .
-BLOCKED, watched, in trouble                .      .      x     x       .      .       .      .      .        .       .
-BLOCKED, watched, to be revoked             .      .      x     .       .      .       .      .      x        x       .
-BLOCKED, rejected, watched                  .      .      x     .       .      .       .      .      .        .       .
-BLOCKED, rejected                           .      .      x     x       x      .       .      .      .        .       .
-BLOCKED, refused                            .      .      .     x       x      .       .      .      .        .       .
-BLOCKED, difference                         .      .      x     .       x      .       .      .      .        .       .
-BLOCKED, projection                         .      .      x     .       x      .       .      .      .        .       .
-BLOCKED, unverified                         .      .      x     x       x      .       .      .      .        .       .
-BLOCKED, unverified, with unproved models    .      .      x     x       x      .       x      .      .        .       .
-BLOCKED, drift                              .      .      x     .       x      .       .      .      .        .       .
-BLOCKED, trouble                            .      .      x     .       x      .       .      .      .        .       .
-BLOCKED, rejected, on the way back          .      .      x     x       .      .       .      .      .        .       .
-BLOCKED, refused, on the way back           .      .      x     x       .      .       .      .      .        .       .
-BLOCKED, difference, on the way back        .      .      x     .       .      .       .      .      .        .       .
-BLOCKED, projection, on the way back        .      .      x     .       .      .       .      .      .        .       .
-BLOCKED, unverified, on the way back        .      .      x     x       .      .       .      .      .        .       .
-BLOCKED, unproved models, on the way back   .      .      x     x       .      .       .      .      .        .       .
-BLOCKED, drift, on the way back             .      .      x     .       .      .       .      .      .        .       .
-BLOCKED, trouble, on the way back           .      .      x     .       .      .       .      .      .        .       .
+                                            Enter Cancel Try   Other Roll  Delete Accept Again Revoked Void  Start On
+AWAITING_SECRET                             x     x     .     .     .     .     .     .     .     .     .     .
+RUNNING                                     .     .     .     .     x     .     .     .     .     .     .     .
+RUNNING, approved                           .     .     .     .     .     .     .     .     .     .     .     .
+RUNNING, withdrawing                        .     .     .     .     .     .     .     .     .     .     .     .
+AWAITING_START                              .     .     .     .     x     .     .     .     .     .     x     .
+AWAITING_APPROVAL                           .     .     .     .     x     x     .     x     .     .     .     .
+AWAITING_APPROVAL, stale                    .     .     .     .     x     .     .     x     .     .     .     .
+AWAITING_APPROVAL, parked                   .     .     .     .     x     .     .     x     .     .     .     .
+ROLLING_BACK                                .     .     .     .     .     .     .     .     .     .     .     .
+COMPLETED                                   .     .     .     .     .     .     .     .     .     .     .     .
+COMPLETED, to be revoked                    .     .     .     .     .     .     .     .     x     x     .     .
+COMPLETED, revoked                          .     .     .     .     .     .     .     .     .     .     .     .
+ROLLED_BACK                                 .     .     .     .     .     .     .     .     .     .     .     .
+ROLLED_BACK, to be revoked                  .     .     .     .     .     .     .     .     x     x     .     .
+CANCELLED                                   .     .     .     .     .     .     .     .     .     .     .     .
+RUNNING, watched                            .     .     .     .     .     .     .     .     .     .     .     .
+RUNNING, watched, in trouble                .     .     .     x     .     .     .     .     .     .     .     x
+RUNNING, watched, in trouble, taken         .     .     .     x     .     .     .     .     .     .     .     .
+COMPLETED, in trouble                       .     .     .     x     .     .     .     .     .     .     .     x
+BLOCKED, watched, in trouble                .     .     x     x     .     .     .     .     .     .     .     x
+BLOCKED, watched, to be revoked             .     .     x     .     .     .     .     .     x     x     .     .
+BLOCKED, rejected, watched                  .     .     x     .     .     .     .     .     .     .     .     .
+BLOCKED, rejected                           .     .     x     x     x     .     .     .     .     .     .     .
+BLOCKED, refused                            .     .     .     x     x     .     .     .     .     .     .     .
+BLOCKED, difference                         .     .     x     .     x     .     .     .     .     .     .     .
+BLOCKED, projection                         .     .     x     .     x     .     .     .     .     .     .     .
+BLOCKED, unverified                         .     .     x     x     x     .     .     .     .     .     .     .
+BLOCKED, unverified, with unproved models   .     .     x     x     x     .     x     .     .     .     .     .
+BLOCKED, drift                              .     .     x     .     x     .     .     .     .     .     .     .
+BLOCKED, trouble                            .     .     x     .     x     .     .     .     .     .     .     .
+BLOCKED, rejected, on the way back          .     .     x     x     .     .     .     .     .     .     .     .
+BLOCKED, refused, on the way back           .     .     x     x     .     .     .     .     .     .     .     .
+BLOCKED, difference, on the way back        .     .     x     .     .     .     .     .     .     .     .     .
+BLOCKED, projection, on the way back        .     .     x     .     .     .     .     .     .     .     .     .
+BLOCKED, unverified, on the way back        .     .     x     x     .     .     .     .     .     .     .     .
+BLOCKED, unproved models, on the way back   .     .     x     x     .     .     .     .     .     .     .     .
+BLOCKED, drift, on the way back             .     .     x     .     .     .     .     .     .     .     .     .
+BLOCKED, trouble, on the way back           .     .     x     .     .     .     .     .     .     .     .     .
 """
 """What each moment offers."""
 
 COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED,
-           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED, A.START)  # fmt: skip
+           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED, A.START, A.ON_IT)  # fmt: skip
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
@@ -147,20 +156,27 @@ def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
     assert {moment.state for moment in MOMENTS.values()} == set(State)
 
 
+APPROVED = {
+    A.DELETE_OLD_KEY: policy.check_may_approve,
+    A.ACCEPT_UNPROVED: policy.check_may_accept,
+    A.NOT_NEEDED: policy.check_may_accept,
+    A.START: policy.check_may_accept,
+}
+CHECKS = {
+    A.ENTER_SECRET: policy.check_may_give_secret,
+    A.ANOTHER_SECRET: policy.check_may_replace,
+    A.ON_IT: policy.check_may_take,
+}
+
+
 def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool = False) -> str:
     """Return what comes of it when a person presses a button, as the service asks the policy."""
     person = PEOPLE[who]
     try:
-        if action is A.ENTER_SECRET:
-            policy.check_may_give_secret(record, person)
-        elif action is A.ANOTHER_SECRET:
-            policy.check_may_replace(record, person)
-        elif action is A.DELETE_OLD_KEY:
-            policy.check_may_approve(record, person, self_approval=self_approval)
-        elif action in (A.ACCEPT_UNPROVED, A.NOT_NEEDED, A.START):
-            policy.check_may_accept(record, person, self_approval=self_approval)
+        if action in APPROVED:
+            APPROVED[action](record, person, self_approval=self_approval)
         else:
-            policy.check_may_steer(record, person)
+            CHECKS.get(action, policy.check_may_steer)(record, person)
         policy.check_offered(record, action)
     except NotAllowed:
         return "not allowed"
@@ -190,7 +206,7 @@ def test_a_press_does_what_the_tables_say_for_everybody(moment, action):
 def test_nothing_rolls_back_to_a_key_that_may_be_gone(moment, gone):
     end = {A.CANCEL} if MOMENTS[moment].state in (S.BLOCKED, S.AWAITING_START) else set()
 
-    assert set(policy.offered(MOMENTS[moment].but(**gone))) == OFFERED[moment] - {A.ROLL_BACK} | end
+    assert set(policy.offered(MOMENTS[moment].but(**gone))) - {A.ON_IT} == OFFERED[moment] - {A.ROLL_BACK} | end
     assert A.CANCEL not in policy.offered(MOMENTS[moment].but(**gone, deleted_at=NOW))
 
 

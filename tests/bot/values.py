@@ -126,6 +126,7 @@ def rules(**fields: Any) -> Rules:
         "approvals_required": 1,
         "self_approval": False,
         "require_reason": False,
+        "escalation": frozenset(),
     }
     others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": (), "step_up": False}
     return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)
