@@ -1,0 +1,83 @@
+"""The kinds of rotations of the week: what people decide, what befalls them, and how they end."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bot.rotation.attention import is_watched
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from tests.simulation.week.office import ENVIRONMENTS, Office
+
+GOOD, WRONG = True, False
+
+Deed = Callable[[Office, Rotation, str], None]
+"""What happens around a rotation, whose last secret is given."""
+
+
+class Befalls(NamedTuple):
+    """Something that happens some *seconds* after a rotation has first come so far."""
+
+    when: Callable[[Rotation], object]
+    seconds: float
+    deed: Deed
+
+
+class Kind(NamedTuple):
+    """One kind of rotation."""
+
+    name: str
+    times: int
+    ends: State
+    requester: tuple[str, ...] = ("I'm on it", "Enter new secret", "Another secret", "Try again")
+    approver: tuple[str, ...] = ("I'm on it", "Start", "Delete old key")
+    """The buttons that each would press, the likeliest first."""
+
+    secrets: tuple[bool, ...] = (GOOD,)
+    """Whether each of the secrets that are given is a good one; the last one is given again."""
+
+    befalls: tuple[Befalls, ...] = ()
+
+
+def refuse(office: Office, _: Rotation, secret: str) -> None:
+    """Have the provider refuse the secret."""
+    office.aisix.upstream.set(secret, 401)
+
+
+def accept(office: Office, _: Rotation, secret: str) -> None:
+    """Have the provider take the secret."""
+    office.aisix.upstream.accept(secret)
+
+
+def take_over(office: Office, rotation: Rotation, _: str) -> None:
+    """Have somebody else put another model on the old key."""
+    key = office.aisix.provider_keys[rotation.plan.old_key.id]
+    office.aisix.add_model(ENVIRONMENTS[0], f"late-{rotation.id}", key=key, upstream="gpt-4o")
+
+
+def _has_moved(rotation: Rotation) -> bool:
+    return bool(rotation.moved) and rotation.state is State.RUNNING
+
+
+def _waits_for_approval(rotation: Rotation) -> bool:
+    return rotation.state is State.AWAITING_APPROVAL
+
+
+BACK = ("I'm on it", "Enter new secret", "Roll back")
+DONE, BACK_AGAIN, OVER = State.COMPLETED, State.ROLLED_BACK, State.CANCELLED
+
+KINDS: tuple[Kind, ...] = (
+    Kind("good", 14, DONE),
+    Kind("a wrong secret, then a good one", 4, DONE, secrets=(WRONG, GOOD)),
+    Kind("callers fail in the cut-over", 4, BACK_AGAIN, BACK, ("Roll back",), befalls=(
+        Befalls(_has_moved, 0, refuse),)),
+    Kind("callers fail in the watch", 3, DONE, befalls=(
+        Befalls(is_watched, 100, refuse), Befalls(is_watched, 700, accept))),
+    Kind("changed by someone else meanwhile", 2, DONE, befalls=(Befalls(_waits_for_approval, 60, take_over),)),
+    Kind("cancelled by the requester", 2, OVER, ("Cancel",)),
+    Kind("cancelled by an approver", 2, OVER, (), ("Cancel",)),
+    Kind("no secret in time", 2, OVER, ()),
+    Kind("never approved", 2, State.AWAITING_APPROVAL, approver=()),
+    Kind("rolled back by an approver", 3, BACK_AGAIN, approver=("Roll back",)),
+    Kind("rolled back by the requester", 2, BACK_AGAIN, BACK, ()),
+)  # fmt: skip
+"""Forty rotations together."""

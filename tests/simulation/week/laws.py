@@ -1,0 +1,210 @@
+"""What holds of every message of a week, whoever answers when. Each law yields what breaks it."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import NamedTuple
+
+from bot.rotation.attention import fails_callers
+from bot.rotation.record import Rotation
+from bot.rotation.states import State
+from tests.simulation.week.log import Log, Said, Saved, matter_of
+from tests.simulation.week.people import PEOPLE
+
+AT_ONCE = timedelta(seconds=60)
+"""How soon a push follows what it is about."""
+
+PAGE_PAUSE, REMINDER_PAUSE = timedelta(minutes=5), timedelta(hours=1)
+"""The least time between two pushes of one person about one thing: while callers fail, and else."""
+
+ACTIVE = timedelta(hours=1)
+"""How long people are taken to wait for what becomes of what they did."""
+
+MOST_PAGES, MOST_REMINDERS = 11, 6
+"""The most pushes of one person about one thing: the first one with its reminders."""
+
+MOST_A_DAY = 60
+"""The most pushes of one person on one day, of forty rotations in a week."""
+
+NIGHT = (22, 7)
+WORKDAYS = range(5)
+
+
+def is_quiet(moment: datetime) -> bool:
+    """Tell whether it is night, or no working day."""
+    return moment.weekday() not in WORKDAYS or not NIGHT[1] <= moment.hour < NIGHT[0]
+
+
+def next_open(moment: datetime) -> datetime:
+    """Return *moment* if people may be pushed then, else when that begins."""
+    while is_quiet(moment):
+        morning = moment.replace(hour=NIGHT[1], minute=0, second=0, microsecond=0)
+        moment = morning if morning > moment else morning + timedelta(days=1)
+    return moment
+
+
+class Span(NamedTuple):
+    """The time in which one thing waits for the same people."""
+
+    begins: datetime
+    ends: datetime
+    record: Rotation
+    asked: frozenset[str]
+
+
+def nobody_is_told_twice(log: Log) -> Iterator[str]:
+    """One push a person and matter, and another one only after a pause; by two ways at once only while callers fail."""
+    by_matter: dict[tuple[str, str, str], list[Said]] = defaultdict(list)
+    for person, said in log.pings():
+        by_matter[person, said.rotation, said.matter].append(said)
+    for (person, rotation, matter), pushes in by_matter.items():
+        for one, other in pairwise(pushes):
+            is_page = one.is_harm and other.is_harm
+            both_ways = is_page and bool(one.directly) != bool(other.directly) and other.at - one.at <= AT_ONCE
+            if not both_ways and other.at - one.at < (PAGE_PAUSE if is_page else REMINDER_PAUSE):
+                yield f"{person} twice about {matter!r} of {rotation}: {one.text[:70]!r}, {other.text[:70]!r}"
+
+
+def reminders_stop(log: Log) -> Iterator[str]:
+    """Nobody is pushed about one thing for ever."""
+    times: dict[tuple[str, str, str, bool], int] = defaultdict(int)
+    for person, said in log.pings():
+        times[person, said.rotation, said.matter, bool(said.directly)] += 1
+        is_one_too_many = times[person, said.rotation, said.matter, bool(said.directly)]
+        if is_one_too_many == (MOST_PAGES if said.is_harm else MOST_REMINDERS) + 1:
+            yield f"{person} too often about {said.matter!r} of {said.rotation}"
+
+
+def nobody_is_flooded(log: Log) -> Iterator[str]:
+    """No day has more pushes for one person than somebody can read."""
+    for (person, day), times in pushes_a_day(log).items():
+        if times > MOST_A_DAY:
+            yield f"{person} {times} times on {day}"
+
+
+def pushes_a_day(log: Log) -> dict[tuple[str, str], int]:
+    """Count the pushes of each person on each day."""
+    times: dict[tuple[str, str], int] = defaultdict(int)
+    for person, said in log.pings():
+        times[person, f"{said.at:%a %d}"] += 1
+    return times
+
+
+def nothing_at_night_that_can_wait(log: Log) -> Iterator[str]:
+    """At night and on days off nobody is pushed, unless callers fail, or somebody is at it.
+
+    Who has just done something about a rotation waits for what becomes of it, at any hour; so does whoever they need
+    for it. That is so for an hour from the last thing that anybody did.
+    """
+    for person, said in log.pings():
+        since = said.at - ACTIVE
+        is_active = any(act.rotation == said.rotation and since <= act.at <= said.at for act in log.acts)
+        if is_quiet(said.at) and not said.is_harm and not is_active:
+            yield f"{person} on {said.at:%a %H:%M} about {said.matter!r} of {said.rotation}: {said.text[:70]!r}"
+
+
+def harm_within_a_minute(log: Log) -> Iterator[str]:
+    """As soon as Keyturn knows that callers fail, the requester and every approver are pushed, at any hour."""
+    for span in _spans(log):
+        if fails_callers(span.record) and span.ends - span.begins > AT_ONCE:
+            yield from _untold(log, span, span.begins + AT_ONCE, "harm")
+
+
+def nobody_is_left_waiting(log: Log) -> Iterator[str]:
+    """Whom something waits for is pushed when it begins, or as soon as that may be; and again if it lasts for a day."""
+    for span in _spans(log):
+        opens = next_open(span.begins)
+        if fails_callers(span.record) or span.ends <= opens + AT_ONCE:
+            continue
+        yield from _untold(log, span, opens + AT_ONCE, "waits")
+        tomorrow = next_open(opens + timedelta(days=1)) + AT_ONCE
+        if tomorrow < span.ends:
+            later = span._replace(begins=opens + REMINDER_PAUSE)
+            yield from _untold(log, later, tomorrow, "is forgotten")
+
+
+def _untold(log: Log, span: Span, until: datetime, what: str) -> Iterator[str]:
+    told = {person for person, said in log.pings() if _is_about(said, span.record) and span.begins <= said.at <= until}
+    for person in sorted(span.asked - told):
+        if is_here(log, person, until):
+            yield f"{person} is not told by {until:%a %H:%M:%S} of {matter_of(span.record)} {span.record.id}: {what}"
+
+
+def _is_about(said: Said, record: Rotation) -> bool:
+    return said.rotation == record.id
+
+
+def is_here(log: Log, person: str, at: datetime) -> bool:
+    """Tell whether somebody is still of the company."""
+    leaves = PEOPLE[person].leaves if person in PEOPLE else None
+    return leaves is None or at < log.began + leaves
+
+
+def _spans(log: Log) -> Iterator[Span]:
+    for versions in log.records().values():
+        begun: Saved | None = None
+        for saved in versions:
+            if begun is None or _waiting(begun.record) != _waiting(saved.record):
+                yield from _span(begun, saved.at, log)
+                begun = saved
+        yield from _span(begun, log.ended, log)
+
+
+def _span(begun: Saved | None, ends: datetime, log: Log) -> Iterator[Span]:
+    asked = asked_by(begun.record, log, begun.at) if begun else frozenset()
+    if begun and asked:
+        yield Span(begun.at, ends, begun.record, asked)
+
+
+def _waiting(record: Rotation) -> tuple[bool, str]:
+    return fails_callers(record), matter_of(record)
+
+
+def asked_by(record: Rotation, log: Log, at: datetime) -> frozenset[str]:
+    """Return whom *record* asks for something."""
+    approvers = frozenset(p.id for p in PEOPLE.values() if p.approves and is_here(log, p.id, at))
+    if fails_callers(record):
+        return approvers | {record.requested_by}
+    match record.state:
+        case State.BLOCKED:
+            return frozenset({record.requested_by})
+        case State.AWAITING_SECRET if record.secret_asked_at:
+            return frozenset({record.requested_by})
+        case State.AWAITING_APPROVAL if not getattr(record, "parked_at", None):
+            return approvers - {record.requested_by, *(approval.by for approval in record.approvals)}
+        case _:
+            return frozenset()
+
+
+def every_end_is_told_once(log: Log) -> Iterator[str]:
+    """The requester is told once of every end, as soon as that may be; who has ended it sees that on the card."""
+    for end, at, record in _ends(log):
+        who = record.requested_by
+        if not is_here(log, who, at):
+            continue
+        is_own = any(a.who == who and a.rotation == record.id and at - AT_ONCE <= a.at <= at for a in log.acts)
+        until = next_open(at) + AT_ONCE
+        told = [s for person, s in log.pings() if person == who and _is_about(s, record) and at <= s.at <= until]
+        if len(told) > 1 or not (told or is_own):
+            yield f"{who} is told {len(told)} times that {record.id} is {end}"
+
+
+def _ends(log: Log) -> Iterator[tuple[str, datetime, Rotation]]:
+    for versions in log.records().values():
+        for one, other in pairwise(versions):
+            if other.record.deleted_at and not one.record.deleted_at:
+                yield "deleted", other.at, other.record
+            elif other.record.is_over and not one.record.is_over:
+                yield str(other.record.state), other.at, other.record
+
+
+LAWS: tuple[Callable[[Log], Iterator[str]], ...] = (
+    nobody_is_told_twice,
+    reminders_stop,
+    nobody_is_flooded,
+    nothing_at_night_that_can_wait,
+    harm_within_a_minute,
+    nobody_is_left_waiting,
+    every_end_is_told_once,
+)

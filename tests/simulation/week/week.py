@@ -1,0 +1,220 @@
+"""A week: forty rotations, and the people who answer what they are told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
+from functools import partial
+from random import Random
+from typing import Any
+
+from bot.rotation.record import Rotation
+from sandbox.slack import Message, reading
+from sandbox.slack.person import Person as Hand
+from tests.simulation.town import fixed
+from tests.simulation.week.clock import Loop
+from tests.simulation.week.kinds import KINDS, Kind
+from tests.simulation.week.log import BEGIN, Act, Log, Saved, heard
+from tests.simulation.week.office import ENVIRONMENTS, SHOWN, Office
+from tests.simulation.week.people import PEOPLE, Person, answers_at, in_working_time
+
+WEEK = timedelta(days=7)
+STARTS = timedelta(hours=30)
+"""The working time in which rotations begin: what begins later has not the time to end within the week."""
+
+LATE = 8
+"""Of so many rotations, one begins at a time when hardly anybody works."""
+
+DEPLOYED = timedelta(hours=16)
+"""When the gateways first start again, with empty counters; then each day, early in the morning."""
+
+CHANNEL, GROUP = "C_OPS", "S_APPROVERS"
+WORDS = {"secret": "", "reason": "as planned", "ticket": "", "question": "What for?"}
+"""What people write into the fields of forms."""
+
+TRIES = 5
+
+
+class Rota:
+    """One rotation of the week: its kind, its key, and who asks for it when."""
+
+    def __init__(self, number: int, kind: Kind, requester: Person, at: datetime) -> None:
+        self.number, self.kind, self.requester, self.at = number, kind, requester, at
+        self.key, self.secret, self.given = f"Key {number:02}", "", 0
+        self.id = ""
+        self.befallen: set[int] = set()
+        self.busy: set[str] = set()
+        """Who is at its card at this moment."""
+
+
+class Week:
+    """Plays the week once."""
+
+    def __init__(self, loop: Loop, redis_url: str, chance: Random) -> None:
+        self.office, self.chance, self.log = Office(loop, redis_url), chance, Log()
+        self.rotas = list(self._planned())
+        self._of: dict[str, Rota] = {}
+        self._cards: dict[str, Message] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.faults: list[BaseException] = []
+        self.errors: list[Any] = []
+        """What the bot has logged as an error."""
+
+        self._settle()
+
+    def _planned(self) -> Iterator[Rota]:
+        kinds = [kind for kind in KINDS for _ in range(kind.times)]
+        askers = [person for person in PEOPLE.values() if not person.approves]
+        for number, kind in enumerate(self.chance.sample(kinds, len(kinds)), start=1):
+            person = askers[number % len(askers)]
+            stays = STARTS if person.leaves is None else STARTS / 2
+            at = in_working_time(BEGIN, stays * self.chance.random())
+            at += timedelta(hours=0 if number % LATE else self.chance.uniform(8, 12))
+            yield Rota(number, kind, person, at)
+
+    def _settle(self) -> None:
+        slack, aisix = self.office.slack, self.office.aisix
+        for person in PEOPLE.values():
+            slack.add_user(person.id, person.id.removeprefix("U_").lower())
+        slack.channels[CHANNEL].members |= PEOPLE.keys()
+        slack.groups[GROUP].members = [person.id for person in PEOPLE.values() if person.approves]
+        for rota in self.rotas:
+            old = f"sk-old-{rota.number}-0123456789abcdef"
+            key = aisix.add_key(rota.key, secret=old)
+            for number in range(1 + rota.number % 2):
+                environment = ENVIRONMENTS[(rota.number + number) % len(ENVIRONMENTS)]
+                aisix.add_model(environment, f"chat-{rota.number}", key=key, upstream="gpt-4o")
+        self.office.wire.project()
+        slack.on_change(self._heard)
+        self.office.on_saved.append(self._saved)
+
+    async def play(self) -> Log:
+        """Play it to its end."""
+        loop = asyncio.get_running_loop()
+        async with self.office.open():
+            for rota in self.rotas:
+                self._later(rota.at, partial(self._ask, rota))
+            for person in PEOPLE.values():
+                if person.leaves:
+                    loop.call_at(person.leaves.total_seconds(), self._leave, person)
+            for day in range(WEEK.days):
+                loop.call_at((DEPLOYED + timedelta(days=day)).total_seconds(), self._deploy)
+            await asyncio.sleep(WEEK.total_seconds())
+            self.log.ended = self.office.now()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        return self.log
+
+    # --- what happens ---
+
+    def _saved(self, record: Rotation) -> None:
+        self.log.saved.append(Saved(self.office.now(), record))
+        rota = self._of.get(record.id) or self._named(record)
+        self._of[record.id], rota.id = rota, record.id
+        for number, befalls in enumerate(rota.kind.befalls):
+            if number not in rota.befallen and befalls.when(record):
+                rota.befallen.add(number)
+                loop = asyncio.get_running_loop()
+                loop.call_later(befalls.seconds, befalls.deed, self.office, record, rota.secret)
+
+    def _named(self, record: Rotation) -> Rota:
+        return next(rota for rota in self.rotas if rota.key in record.plan.old_key.display_name)
+
+    def _heard(self, kind: str, what: Any) -> None:
+        record = SHOWN.get()
+        said = heard(kind, what, self.office.now(), record, self._groups)
+        if said is None:
+            return
+        self.log.said.append(said)
+        if record and isinstance(what, Message) and what.channel == CHANNEL and not what.thread_ts:
+            self._cards.setdefault(record.id, what)
+        for person in sorted(said.pinged & PEOPLE.keys()):
+            at = answers_at(PEOPLE[person], said.at, BEGIN, self.chance)
+            if at and said.rotation:
+                self._later(at, partial(self._look, PEOPLE[person], self._of[said.rotation]))
+
+    def _groups(self) -> dict[str, frozenset[str]]:
+        return {group.id: frozenset(group.members) for group in self.office.slack.groups.values()}
+
+    def _later(self, at: datetime, work: Callable[[], Awaitable[None]]) -> None:
+        async def then() -> None:
+            await asyncio.sleep(max(0.0, (at - self.office.now()).total_seconds()))
+            await work()
+
+        task = asyncio.get_running_loop().create_task(then())
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (fault := task.exception()):
+            self.faults.append(fault)
+
+    def _deploy(self) -> None:
+        for replica in self.office.aisix.all_replicas():
+            replica.restart()
+
+    def _leave(self, person: Person) -> None:
+        self.office.slack.users[person.id].deleted = True
+        members = self.office.slack.groups[GROUP].members
+        if person.id in members:
+            members.remove(person.id)
+
+    # --- what people do ---
+
+    async def _ask(self, rota: Rota) -> None:
+        await self.office.slack.person(rota.requester.id).command(rota.key, CHANNEL)
+        await asyncio.sleep(1)
+        assert rota.id, rota.key
+        self.log.acts.append(Act(rota.at, rota.requester.id, rota.id, "/rotate-key"))
+        await asyncio.sleep(60)
+        await self._look(rota.requester, rota)
+
+    async def _look(self, person: Person, rota: Rota) -> None:
+        """Look at the card, and press what this person would press."""
+        would = rota.kind.requester if person is rota.requester else rota.kind.approver if person.approves else ()
+        card = self._cards[rota.id]
+        button = next((label for label in would if label in card.buttons), None)
+        if button is None or person.id in rota.busy:
+            return
+        rota.busy.add(person.id)
+        self.log.acts.append(Act(self.office.now(), person.id, rota.id, button))
+        hand = self.office.slack.person(person.id)
+        await hand.click(button, card)
+        await asyncio.sleep(10)
+        await self._fill(hand, rota)
+        rota.busy.discard(person.id)
+
+    async def _fill(self, hand: Hand, rota: Rota) -> None:
+        for _ in range(TRIES):
+            if hand.modal is None:
+                return
+            await hand.submit(self._typed(hand.modal, rota))
+            await asyncio.sleep(10)
+        raise AssertionError(f"{hand.id} can't send {hand.modal} of {rota.key}")
+
+    def _typed(self, modal: Any, rota: Rota) -> dict[str, str]:
+        fields = {block["block_id"] for block, _ in reading.elements(modal["blocks"])} & WORDS.keys()
+        typed = {name: WORDS[name] for name in fields}
+        return typed | ({"secret": self._secret(rota)} if "secret" in fields else {})
+
+    def _secret(self, rota: Rota) -> str:
+        is_good = rota.kind.secrets[min(rota.given, len(rota.kind.secrets) - 1)]
+        rota.given += 1
+        rota.secret = f"sk-new-{rota.number}-{rota.given}-{self.chance.getrandbits(64):016x}"
+        if is_good:
+            self.office.aisix.upstream.accept(rota.secret)
+        return rota.secret
+
+
+def played(seed: int, redis_url: str) -> Week:
+    """Play the week of a seed."""
+    loop = Loop(seed)
+    try:
+        with fixed(seed) as errors:
+            week = Week(loop, redis_url, Random(seed))
+            loop.run_until_complete(week.play())
+            week.errors = errors
+            return week
+    finally:
+        loop.close()
