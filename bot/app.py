@@ -43,6 +43,7 @@ from bot.storage.trial import Trial
 from bot.storage.visitors import Visitors
 from bot.worker import Outage, QuietWorker, Work
 from handlers import register
+from handlers.ages import AgeLists
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
@@ -55,6 +56,7 @@ from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.pressed import Absence
 from handlers.refusals import Refusals
+from handlers.sending import Sender
 from handlers.socket import Socket
 from handlers.views.links import Places
 from handlers.workspace import Workspace
@@ -233,13 +235,22 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     """Run the worker."""
     settings = built.settings
     engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
-    work = Work(built.store, built.jobs, engine, built.announcer, built.world, homes=home_of(built, service_of(built)))
+    rotations = service_of(built)
+    work = Work(
+        built.store,
+        built.jobs,
+        engine,
+        built.announcer,
+        built.world,
+        homes=home_of(built, rotations),
+    )
     runner = QuietWorker(
         built.queue,
         work,
         Outage(built.trial),
         concurrency=2 * settings.worker_concurrency,
         sweep_every=settings.sweep_interval,
+        weekly=age_lists_of(built, rotations),
     )
     task, keeper = asyncio.create_task(runner.start()), asyncio.create_task(built.carrier.keep())
     try:
@@ -303,6 +314,17 @@ def home_of(built: Parts, rotations: RotationService) -> HomeTab:
         visitors=built.visitors,
         now=built.world.now,
     )
+
+
+def age_lists_of(built: Parts, rotations: RotationService) -> AgeLists | None:
+    """Return what lists old keys; None if the settings want no list, or name no channel for it."""
+    settings, channel = built.settings, built.settings.age_channel
+    if channel is None or not (settings.rotate_every or any(one.asks.rotate_every for one in settings.policies)):
+        return None
+    edits, now = settings.slack_edits_per_minute, built.world.now
+    sender = Sender(built.slack, built.store, edits_per_minute=edits, now=now)
+    hours = settings.calendar.of(channel, "")
+    return AgeLists(sender, built.store, rotations, built.announcer, channel=channel, hours=hours, now=now)
 
 
 def service_of(built: Parts) -> RotationService:

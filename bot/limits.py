@@ -50,4 +50,5 @@ def rules_of(settings: Settings) -> Rules:
         policies=settings.policies,
         escalation=settings.escalation,
         step_up=settings.approval_link is not None,
+        rotate_every=settings.rotate_every,
     )

@@ -28,7 +28,7 @@ from bot.rotation.errors import ApiError
 from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings
 from bot.telemetry.tracing import sent
-from handlers.connect import date_at, is_in_a_channel, may_attach, slack_client, try_socket, who_am_i
+from handlers.connect import date_at, is_in_a_channel, is_in_channel, may_attach, slack_client, try_socket, who_am_i
 from handlers.validating import refused_blocks
 
 log = structlog.get_logger("keyturn")
@@ -129,6 +129,7 @@ async def checked(settings: Settings, tell: Callable[[Finding], None], *, beside
             open_socket=open_socket,
             date=partial(date_at, web),
             is_in_a_channel=partial(is_in_a_channel, web),
+            is_in_channel=partial(is_in_channel, web),
             refused_blocks=partial(refused_blocks, web),
             may_attach=partial(may_attach, web),
         )

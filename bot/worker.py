@@ -49,6 +49,13 @@ class Homes(Protocol):
         """Update the pages if something has changed; called all the time."""
 
 
+class Weekly(Protocol):
+    """What is posted now and then, whatever happens to rotations."""
+
+    async def refresh(self) -> None:
+        """Post what is due; called all the time."""
+
+
 class Work:
     """The functions that jobs call."""
 
@@ -158,7 +165,16 @@ class QuietWorker(Worker[Any]):
 
     SIGNALS: list[Any] = []
 
-    def __init__(self, queue: Queue, work: Work, outage: Outage, *, concurrency: int, sweep_every: int) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        work: Work,
+        outage: Outage,
+        *,
+        concurrency: int,
+        sweep_every: int,
+        weekly: Weekly | None = None,
+    ) -> None:
         super().__init__(
             queue,
             functions=[(ADVANCE, work.advance), (ANNOUNCE, work.announce)],
@@ -174,6 +190,7 @@ class QuietWorker(Worker[Any]):
             (outage.look, 1),
             (work.sweep, sweep_every),
             (work.refresh, 1),
+            *([(weekly.refresh, 5)] if weekly else []),
         )
 
     async def start(self) -> None:

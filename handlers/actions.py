@@ -8,6 +8,7 @@ from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
 from bot.service import RotationService
 from bot.service.step_up import StepUp
+from handlers.ages import rotate_listed
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.commands import start
@@ -15,6 +16,7 @@ from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.payload import channel_of, person_of, text
 from handlers.picking import from_anywhere
+from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
 from handlers.views.home import HOME_PICK
@@ -187,5 +189,5 @@ LISTENERS = {
 }
 """One listener per button; a test checks that none is missing."""
 
-MENUS = {CHOOSE_KEY: choose_key, HOME_PICK: from_anywhere}
+MENUS = {CHOOSE_KEY: choose_key, ROTATE_LISTED: rotate_listed, HOME_PICK: from_anywhere}
 """What else is pressed or chosen: in an answer, and on Home."""

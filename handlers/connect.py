@@ -121,6 +121,20 @@ async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:
     return bool(answer.get("channels"))
 
 
+async def is_in_channel(slack: AsyncWebClient, channel: str) -> bool | None:
+    """Return whether the bot is in one channel; None if Slack does not tell."""
+    cursor = ""
+    while True:
+        try:
+            answer = await called(slack.users_conversations, types=CHANNELS, limit=200, cursor=cursor)
+        except (Later, CannotPost, MessageLost):
+            return None
+        if any(text(one, "id") == channel for one in answer.get("channels") or []):
+            return True
+        if not (cursor := text(answer.data, "response_metadata", "next_cursor")):
+            return False
+
+
 CHANNELS = "public_channel,private_channel"
 
 

@@ -28,6 +28,9 @@ class Slack(NamedTuple):
     is_in_a_channel: Callable[[], Awaitable[bool | None]]
     """None if Slack does not tell."""
 
+    is_in_channel: Callable[[str], Awaitable[bool | None]]
+    """The same of the channel with this id."""
+
     refused_blocks: Callable[[], Awaitable[frozenset[str] | None]]
     """The blocks of a card that the workspace does not take; None if Slack does not tell."""
 
@@ -52,6 +55,7 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
         *([wrong(short)] if (short := await shortage(People(directory, rules_of(settings)))) else [ok(known)]),
         *clock(ahead(await slack.date())),
         *_channels(joined=await slack.is_in_a_channel()),
+        *await ages(slack.is_in_channel, settings),
         _blocks(await slack.refused_blocks()),
         _files(may_attach=slack.may_attach()),
     ]
@@ -73,6 +77,21 @@ def _channels(*, joined: bool | None) -> Iterator[Finding]:
         )
     elif not joined:
         yield warn("the bot is in no channel, so it can show nothing: /invite it to the channel where people rotate.")
+
+
+async def ages(is_in_channel: Callable[[str], Awaitable[bool | None]], settings: Settings) -> list[Finding]:
+    """Say whether old keys can be listed, where the settings want that."""
+    if not (settings.rotate_every or any(one.asks.rotate_every for one in settings.policies)):
+        lost = "AGE_CHANNEL is set without ROTATE_EVERY, so no keys are listed: set both, or neither."
+        return [warn(lost)] if settings.age_channel else []
+    if settings.age_channel is None:
+        return [warn("ROTATE_EVERY is set without AGE_CHANNEL, so old keys are listed nowhere: name a channel.")]
+    joined = await is_in_channel(settings.age_channel)
+    if joined is None:
+        return [warn("it does not tell whether the bot is in AGE_CHANNEL: see that you have invited it.")]
+    if not joined:
+        return [wrong(f"the bot is not in {settings.age_channel} (AGE_CHANNEL), so it can list no keys: /invite it.")]
+    return [ok(f"old keys are listed in {settings.age_channel}.")]
 
 
 def _blocks(refused: frozenset[str] | None) -> Finding:

@@ -1,10 +1,11 @@
 """How old a provider key is, what says so, and whether it is due for a rotation. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from bot.rotation.holds import KeyHold
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.record import Rotation
 
@@ -61,3 +62,44 @@ def is_due(age: Age, every: timedelta | None, now: datetime) -> bool:
     """Return whether a key of this *age* is older than it may get; without *every*, none is, nor one of unknown age."""
     old = age.at(now)
     return every is not None and old is not None and old > every
+
+
+class DueKey(NamedTuple):
+    """A key that is older than it may get, and why it may have to wait."""
+
+    key: ProviderKey
+    age: Age
+    rotation: Rotation | None = None
+    """The rotation under way of this key."""
+
+    hold: KeyHold | None = None
+
+
+class DueKeys(NamedTuple):
+    """The keys that are due, the oldest first, and how many keys are of unknown age."""
+
+    keys: tuple[DueKey, ...]
+    unknown: int
+
+
+def due_keys(
+    aged: Iterable[Aged],
+    every: Callable[[ProviderKey], timedelta | None],
+    now: datetime,
+    *,
+    under_way: Iterable[Rotation],
+    holds: Mapping[str, KeyHold],
+) -> DueKeys:
+    """Return those of *aged* keys that are older than *every* allows, in their order."""
+    known = list(aged)
+    rotations = {rotation.plan.old_key.id: rotation for rotation in under_way}
+    due = (
+        DueKey(key, age, rotations.get(key.id), holds.get(key.id)) for key, age in known if is_due(age, every(key), now)
+    )
+    return DueKeys(tuple(due), sum(age.since is None for _, age in known))
+
+
+def week_of(now: datetime) -> str:
+    """Name the week in which *now* is, as ISO 8601 counts them: "2026-W48"."""
+    year, week, _ = now.isocalendar()
+    return f"{year}-W{week:02}"

@@ -83,6 +83,8 @@ class Rules(Frozen):
     policies: tuple[NamedPolicy, ...]
     step_up: bool
     """Whether an approver's word counts only with a sign-in at the company's provider."""
+    rotate_every: timedelta | None
+    """How old a key may get before it is listed."""
 
     escalation: frozenset[str]
 
@@ -265,6 +267,7 @@ NOBODY = People(
         revoke_within=timedelta(0),
         policies=(),
         step_up=False,
+        rotate_every=None,
     ),
 )
 """The people of a process without Slack: it can confirm nobody's permissions."""

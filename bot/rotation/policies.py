@@ -40,6 +40,9 @@ class Policy(Frozen):
     delete: tuple[Windows, ...] = ()
     """The old key is deleted only while all of these are open."""
 
+    rotate_every: timedelta | None = None
+    """How old a key may get before it is listed; None: as old as it likes."""
+
     @property
     def title(self) -> str:
         """Name the policies in a sentence: "the policies production and openai"."""
@@ -58,6 +61,11 @@ def _either(ours: bool, theirs: bool) -> bool:  # noqa: FBT001 - a row of the ta
     return ours or theirs
 
 
+def shortest(ours: timedelta | None, theirs: timedelta | None) -> timedelta | None:
+    """Return the shorter of two durations; None is no limit."""
+    return min(filter(None, (ours, theirs)), default=None)
+
+
 STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "names": _each,
     "approvers": _each,
@@ -68,6 +76,7 @@ STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "require_reason": _either,
     "move": _each,
     "delete": _each,
+    "rotate_every": shortest,
 }
 """By field, which of two values asks for more."""
 

@@ -228,12 +228,6 @@ class Requests(Verbs):
         owners = {rotation.id: rotation for rotation, key in known if any(key is one for one in found)}
         return owners.popitem()[1] if len(owners) == 1 else None
 
-    async def _inventory(self) -> Inventory:
-        try:
-            return await self._control_plane.inventory()
-        except ApiError as error:
-            raise away(error) from error
-
     async def withdraw(self, rotation: Rotation, reason: str) -> None:
         """Cancel a rotation whose card could not be posted."""
         cancelled = rotation.to(State.CANCELLED).but(ended_at=self._now(), note=reason)

@@ -20,6 +20,7 @@ from bot.rotation.errors import (
     Uncertain,
     WrongState,
 )
+from bot.rotation.inventory import Inventory
 from bot.rotation.people import Directory, People, Rules
 from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Rotation
@@ -129,6 +130,12 @@ class Verbs:
             await self._store.note(audit.Kind.REFUSAL, told, rotation=rotation, at=self._now())
         except Unanswerable as away:
             log.warning("refusal_not_recorded", by=by, what=what, why=str(away))
+
+    async def _inventory(self) -> Inventory:
+        try:
+            return await self._control_plane.inventory()
+        except ApiError as error:
+            raise away(error) from error
 
     async def _opened(self, rotation: Rotation, by: str, action: Action) -> Rotation:
         """Record a click that opens a form."""

@@ -21,6 +21,7 @@ from bot.settings.values import (
     SWITCH,
     WHOLE_SECONDS,
     Address,
+    Channel,
     Days,
     Duration,
     Folder,
@@ -214,6 +215,12 @@ class Settings(StoreSettings):
         {},
         description="Europe/Berlin for all channels, or C0123456789=Europe/Berlin,… for some; absent: the "
         "requester's in Slack",
+    )
+    rotate_every: Limit | None = Field(
+        None, description="how old a provider key may get; older ones are listed once a week. Absent: no list"
+    )
+    age_channel: Channel | None = Field(
+        None, description="the id of the channel where keys older than ROTATE_EVERY are listed: C…"
     )
     revoke_within: Limit = Field(
         timedelta(days=1), description="how long an API key that is no longer used may still work at its provider"

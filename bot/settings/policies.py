@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, field_v
 from bot.rotation.frozen import Frozen
 from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.windows import FREEZE_LOOKS, OPENING_LOOKS, Windows, checked_zone, read_freeze, read_opening
-from bot.settings.values import LENGTH, SLACK_ID, Duration, structure, told
+from bot.settings.values import LENGTH, SLACK_ID, Duration, Limit, structure, told
 
 
 class WrittenPolicy(Frozen):
@@ -27,6 +27,7 @@ class WrittenPolicy(Frozen):
     zone: str = Field("UTC", description="a time zone like Europe/Berlin")
     move_windows: tuple[str, ...] = Field((), description=f"a list of windows like {OPENING_LOOKS}")
     delete_windows: tuple[str, ...] = Field((), description=f"a list of windows like {OPENING_LOOKS}")
+    rotate_every: Limit | None = Field(None, description=LENGTH)
     freezes: tuple[str, ...] = Field((), description=f"a list of freezes like {FREEZE_LOOKS}")
 
     @field_validator("approvers")
@@ -63,6 +64,7 @@ class WrittenPolicy(Frozen):
             require_reason=self.require_reason,
             move=self._windows(self.move_windows),
             delete=self._windows(self.delete_windows),
+            rotate_every=self.rotate_every,
         )
         return NamedPolicy(environments=self.environments, keys=self.keys, asks=asks)
 

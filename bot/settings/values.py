@@ -232,6 +232,8 @@ def _zones(value: Any) -> Any:
 QuietHours = Annotated[Quiet | None, BeforeValidator(_quiet)]
 Days = Annotated[frozenset[int], BeforeValidator(_days)]
 Zones = Annotated[dict[str, str], BeforeValidator(_zones)]
+CHANNEL_ID = r"[CG][A-Z0-9_]+"
+Channel = Annotated[str, Field(pattern=CHANNEL_ID + "$", title="the id of a channel: C0123456789")]
 Sizes = Annotated[tuple[int, ...], BeforeValidator(_sizes)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 Ids = Annotated[frozenset[str], BeforeValidator(_ids)]

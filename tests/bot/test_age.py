@@ -6,8 +6,9 @@ import pytest
 
 from bot.rotation.age import Age, Source, age_of, by_age, is_due, made_at
 from bot.rotation.parts import Replacement
+from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.states import State
-from tests.bot.values import EVENT, NOW, key, later, rotation, running
+from tests.bot.values import EVENT, NOW, key, later, rotation, rules, running
 
 TAGGED = "OpenAI production (2026-11-23 rabc234)"
 
@@ -72,3 +73,22 @@ async def test_the_keys_come_by_age_with_what_says_it(desk):
 
     assert next(iter(found.items())) == (old.id, Age(NOW, Source.LISTED))
     assert found[undated.id] == Age()
+
+
+async def test_the_shortest_age_of_all_that_touch_a_key_counts(desk):
+    tenant = desk.tenant
+    tenant.key.created_at = (NOW - 50 * DAY).isoformat()
+    spare = tenant.aisix.add_key("Spare", secret="sk-SPARE-0123456789")
+    spare.created_at = (NOW - 60 * DAY).isoformat()
+
+    async def due(of_all: timedelta | None, *policies: tuple[str, timedelta]) -> list[str]:
+        asked = tuple(NamedPolicy(keys=(name,), asks=Policy(rotate_every=every)) for name, every in policies)
+        desk.service._rules = rules(approvers=frozenset({"U_A"}), rotate_every=of_all, policies=asked)  # noqa: SLF001 - the settings of this moment
+        return [one.key.id for one in (await desk.service.due_keys()).keys]
+
+    name = tenant.key.display_name
+    assert await due(None) == []
+    assert await due(55 * DAY) == [spare.id]
+    assert await due(55 * DAY, (name, 40 * DAY)) == [spare.id, tenant.key.id]
+    assert await due(55 * DAY, (name, 99 * DAY), ("Spare", 99 * DAY)) == [spare.id]
+    assert await due(None, (name, 99 * DAY), (name, 45 * DAY)) == [tenant.key.id]

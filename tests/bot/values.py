@@ -129,6 +129,7 @@ def rules(**fields: Any) -> Rules:
         "escalation": frozenset(),
     }
     others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": (), "step_up": False}
+    others |= {"rotate_every": None}
     return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)
 
 

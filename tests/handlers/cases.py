@@ -5,6 +5,7 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+from bot.rotation.age import Age, DueKey, DueKeys, Source
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
@@ -20,6 +21,7 @@ from bot.service import LooksLikeSecret
 from bot.steps.permitted import OTHER_PLAN
 from handlers.commands import HELP
 from handlers.errors import explain
+from handlers.views.ages import age_list, replaced
 from handlers.views.around import Around
 from handlers.views.around import told as told_of
 from handlers.views.asking import not_needed_form
@@ -54,6 +56,23 @@ HOLD = KeyHold(
     by="U_APPROVER",
     at=r.at(0),
     until=date(2026, 12, 1),
+)
+
+
+def old(n: int, name: str) -> DueKey:
+    """Return a key that is long due."""
+    key = r.key(id=f"{NEW[:-4]}{n:04}", display_name=name)
+    return DueKey(key, Age(r.at(-86_400 * (400 - n)), Source.RECORDED if n == 2 else Source.LISTED))
+
+
+AGES = DueKeys(
+    (
+        old(0, r.HOSTILE),
+        old(1, r.NAME)._replace(rotation=r.running("verify")),
+        old(2, "Anthropic")._replace(hold=HOLD),
+        *(old(n, f"Key {n}") for n in range(3, 25)),
+    ),
+    3,
 )
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
@@ -339,6 +358,8 @@ MESSAGES: Mapping[str, Case] = {
     "answer-held": lambda: {"text": held(r.NAME, "2026-12-01", [])},
     "answer-held-late": lambda: {"text": held(r.NAME, "2026-12-01", [r.awaiting_approval()])},
     "answer-lifted": lambda: {"text": lifted(HOLD)},
+    "age-list": lambda: age_list(AGES, {r.running("verify").id: LINK}, r.at(0)),
+    "age-list-replaced": replaced,
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),

@@ -14,7 +14,9 @@ from redis import Redis
 
 from bot.app import Parts
 from bot.rotation.actions import Action
+from bot.rotation.age import Age, DueKey, DueKeys
 from bot.rotation.errors import AmbiguousKey
+from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import Which
 from bot.rotation.policy import Permissions, Person
@@ -23,6 +25,7 @@ from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
+from handlers.views.ages import age_list
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
 from handlers.views.holding import HOLD_FORM, hold_form
 from handlers.views.home import home
@@ -73,6 +76,7 @@ action delete_old_key       A         A        x      A     A       A      g    
 action revoked              x         T        x      x     T       T      g     g       e        e      b   d
 action not_needed           A         A        x      A     A       A      g     g       e        e      b   d
 action choose_key           x         x        R      x     R       R      g     g       e        e      b   d
+action rotate_listed        x         x        R      x     R       R      g     g       e        e      b   d
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
@@ -109,7 +113,8 @@ ASKED = {"both", *OUTSIDERS}
 
 
 FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, HOLD_FORM, NOT_NEEDED_FORM)
-A_DAY = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+NOW = datetime.now(UTC)
+A_DAY = (NOW + timedelta(days=30)).date().isoformat()
 
 
 def id_of(who: str) -> str:
@@ -207,6 +212,14 @@ def on_home(label: str) -> Do:
     return pressed
 
 
+async def rotate_listed(scene: Scene) -> Any:
+    key = ProviderKey(id=scene.stage.key_named(KEY).id, display_name=KEY)
+    due = DueKeys((DueKey(key, Age(NOW)),), 0)
+    shown = scene.stage.slack.site.whisper(scene.person.id, "", age_list(due, {}, NOW)["blocks"], channel="C_OPS")
+    scene.stage.slack.site.ephemerals.clear()
+    return await scene.person.click("Rotate", shown)
+
+
 async def type_ahead(scene: Scene) -> Any:
     scene.stage.slack.site.views.open(scene.person.id, picker("C_OPS"))
     return await scene.person.type_ahead("open")
@@ -236,6 +249,7 @@ ACTS: Mapping[str, Act] = {
     "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),
     "action not_needed": Act(click(Action.NOT_NEEDED), r.rolled_back(revocation=r.revocation(Which.NEW))),
     "action choose_key": Act(choose),
+    "action rotate_listed": Act(rotate_listed),
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
     "view secret_form": Act(submit(lambda scene: secret_form(scene.rotation, "new"), secret=NEW_SECRET)),
