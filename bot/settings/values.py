@@ -207,8 +207,8 @@ def _days(value: Any) -> Any:
         return EVERY_DAY
     found: set[int] = set()
     for part in _names(value.lower()):
-        first, _, last = part.partition("-")
-        begin, end = DAYS.index(first.strip()[:3]), DAYS.index((last or first).strip()[:3])
+        first, to, last = part.partition("-")
+        begin, end = DAYS.index(first.strip()[:3]), DAYS.index((last if to else first).strip()[:3])
         found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
     if not found:
         raise ValueError("days")

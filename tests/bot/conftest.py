@@ -182,7 +182,7 @@ async def desk(tenant: Tenant, store: Store, queue: RedisQueue) -> Desk:
         jobs=Jobs(queue),
         control_plane=await tenant.control_plane(),
         directory=slack,
-        rules=rules(approvers=frozenset({"S_APPROVERS"})),
+        rules=rules(approvers=frozenset({"S_APPROVERS"}), escalation=frozenset({"U_ONCALL"})),
         gateways=frozenset({tenant.environment}),
         now=lambda: NOW,
         pepper=PEPPER,

@@ -18,9 +18,10 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.flags import Flag, shown_of
+from bot.rotation.parts import OnIt
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.progress import next_step
-from bot.rotation.record import Replacement, Rotation, Void
+from bot.rotation.record import Replacement, Rotation, Trouble, Void
 from bot.rotation.secret import Submitted, Typed
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
@@ -195,6 +196,31 @@ async def test_verify_again_gathers_the_evidence_again_and_voids_approvals_but_h
     assert open_void(after) == void
     with pytest.raises(WrongState, match="no longer applies"):
         await desk.service.verify_again(before.id, by="U_REQUESTER")
+
+
+HARMED = {"deleted_at": NOW, "troubles": (Trouble(at=NOW, about="chat", sentence="chat does not answer"),)}
+
+
+@pytest.mark.parametrize("who", ["U_REQUESTER", "U_APPROVER", "U_ONCALL"])
+async def test_somebody_who_is_paged_says_that_they_are_on_it_and_nobody_else_does(desk, who):
+    record = await desk.save(running(**HARMED))
+    with pytest.raises(NotAllowed):
+        await desk.service.on_it(record.id, by="U_MEMBER")
+
+    after = await desk.service.on_it(record.id, by=who)
+
+    assert after.on_it == OnIt(by=who, at=NOW)
+    assert (after.state, after.track, after.done) == (record.state, record.track, record.done), (
+        "and nothing else happens"
+    )
+    with pytest.raises(WrongState, match="no longer applies"):
+        await desk.service.on_it(record.id, by="U_APPROVER")
+
+
+async def test_nobody_is_on_what_harms_nobody(desk):
+    record = await desk.save(stopped())
+    with pytest.raises(WrongState, match="no longer applies"):
+        await desk.service.on_it(record.id, by="U_APPROVER")
 
 
 def refused(*moved: str) -> Rotation:

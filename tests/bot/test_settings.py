@@ -4,7 +4,7 @@ import json
 import os
 import re
 import resource
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 
@@ -13,6 +13,7 @@ from bot.check import Level
 from bot.check.example import unfilled
 from bot.check.machine import SURROUNDINGS
 from bot.limits import limits_of, rules_of
+from bot.rotation.hours import Quiet
 from bot.settings import Settings, WrongSettings, read_settings
 from tests.support.documents import read as read_document
 
@@ -93,6 +94,39 @@ def test_what_is_written_as_people_write_it_is_read(read):
     assert (gateway.status_urls, gateway.probes) == (("http://r:9090",), {"emb": "embeddings"})
     assert gateway.caller_key.get_secret_value() == CALLER
     assert {value: read(SOAK=value).soak.total_seconds() for value in durations} == durations
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kept"),
+    [
+        ("QUIET_HOURS", "22:00-07:00", Quiet(time(22), time(7))),
+        ("QUIET_HOURS", "12:30 - 13:00", Quiet(time(12, 30), time(13))),
+        ("QUIET_HOURS", "none", None),
+        ("WORKING_DAYS", "mon-fri", frozenset(range(5))),
+        ("WORKING_DAYS", "Sat-Mon", frozenset({5, 6, 0})),
+        ("WORKING_DAYS", "mon, wednesday", frozenset({0, 2})),
+        ("WORKING_DAYS", "none", frozenset(range(7))),
+        ("TIME_ZONE", "Europe/Berlin", {"": "Europe/Berlin"}),
+        ("TIME_ZONE", "C1=America/Lima, Europe/Berlin", {"C1": "America/Lima", "": "Europe/Berlin"}),
+    ],
+)
+def test_when_people_may_be_reminded_is_read_as_people_write_it(read, name, value, kept):
+    assert getattr(read(**{name: value}), name.lower()) == kept
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            ("QUIET_HOURS", value)
+            for value in ("22:00", "22:00-22:00", "25:00-07:00", "night", "22-7", "22:00Z-07:00Z")
+        ),
+        *(("WORKING_DAYS", value) for value in ("weekdays", ",", "mon-")),
+        *(("TIME_ZONE", value) for value in ("Berlin", "C1=", "C1=UTC,C1=UTC", "/etc/passwd", "../UTC")),
+    ],
+)
+def test_hours_days_and_zones_that_nobody_can_mean_are_refused(read, name, value):
+    assert sentence(read, **{name: value}).startswith(f"{name} is wrong")
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,8 @@ async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     event = {"by": "a test", "what": "recorded", "why": ""}
     saved = await built.store.save(rotation, event, at=built.world.now())
     await built.announcer.first(saved)
+    for message in slack.direct_messages(person.id):  # a page, where callers fail
+        slack.remove(message)
     if who == "removed":  # an approver when the card was shown, and no more a second later
         slack.groups["S_APPROVERS"].members.remove(person.id)
     return Scene(stage, built, person, saved, slack.messages("C_OPS")[0])

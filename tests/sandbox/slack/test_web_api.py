@@ -17,7 +17,7 @@ MODAL = {
 LONG = {"type": "section", "text": {"type": "plain_text", "text": "x" * 3001}}
 MANY = [{"type": "section", "text": {"type": "plain_text", "text": "x" * 2900}}] * 100
 TABLE = {"type": "table", "rows": [[{"type": "raw_text", "text": "x"}]]}
-POST, EDIT, WHISPER = "chat.postMessage", "chat.update", "chat.postEphemeral"
+POST, EDIT, DELETE, WHISPER = "chat.postMessage", "chat.update", "chat.delete", "chat.postEphemeral"
 GROUP = {"usergroup": "S_APPROVERS"}
 
 
@@ -72,6 +72,9 @@ async def test_a_token_is_for_its_own_methods_and_scopes(slack, client):
         (EDIT, {"ts": "theirs"}, "cant_update_message"),
         (EDIT, {"ts": "mine", "text": "é" * 2001}, "msg_too_long"),
         (EDIT, {"ts": "mine", "channel": "C_OLD"}, "is_inactive"),
+        (DELETE, {"ts": "1.000001"}, "message_not_found"),
+        (DELETE, {"ts": "theirs"}, "cant_delete_message"),
+        (DELETE, {"ts": "mine", "channel": "C_NONE"}, "channel_not_found"),
         (WHISPER, {"user": "U_FAR"}, "user_not_in_channel"),
         (WHISPER, {"user": "U_MEMBER", "channel": "C_ELSEWHERE"}, "not_in_channel"),
         ("users.info", {"user": "U_NOBODY"}, "user_not_found"),
@@ -94,6 +97,18 @@ async def test_a_call_that_slack_refuses_has_no_effect(slack, client, method, ar
     assert len([m for each in slack.channels for m in slack.messages(each)]) == 2
     assert mine.edits == []
     assert slack.person("U_MEMBER").modal is None
+
+
+async def test_an_app_deletes_its_own_messages_unless_the_workspace_keeps_them(slack, client):
+    mine = slack.site.speak(slack.channels["C_OPS"], "U_KEYTURN", "x", [])
+    slack.keeps_messages = True
+    there = {"channel": "C_OPS", "ts": mine.ts}
+    assert await refused(client.chat_delete(**there)) == "compliance_exports_prevent_deletion"
+
+    slack.keeps_messages = False
+    await client.chat_delete(**there)
+    assert slack.messages("C_OPS") == []
+    assert await refused(client.chat_delete(**there)) == "message_not_found"
 
 
 async def test_what_the_roll_out_has_not_brought_yet_is_refused_whole_and_so_is_a_little_less_text(slack, client):
