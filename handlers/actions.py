@@ -56,9 +56,21 @@ async def another_secret(
 
 @answered
 async def accept_unproved(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
+    pressed: Pressed,
+    step_up: StepUp | None,
 ) -> None:
+    """Open the form; where accepting takes a sign-in, give the person a link to the page that has it."""
     await ack()
+    if step_up:
+        link = await step_up.offer(text(action, "value"), Action.ACCEPT_UNPROVED, by=person_of(body), pressed=pressed)
+        await answers.tell(Asker.of(body), SIGN_IN, blocks=sign_in(link))
+        return
     rotation = await rotations.offer_acceptance(text(action, "value"), by=person_of(body))
     await forms.open(text(body, "trigger_id"), acceptance_form(rotation), press_again(Action.ACCEPT_UNPROVED))
 
@@ -89,10 +101,23 @@ async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: Rotation
 
 @answered
 async def start_moving(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers, pressed: Pressed
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    answers: Answers,
+    pressed: Pressed,
+    step_up: StepUp | None,
 ) -> None:
+    """Let models move; where that takes a sign-in, give the person a link."""
     await ack()
     _, _, shown = text(action, "block_id").partition(SHOWN)
+    if step_up:
+        link = await step_up.offer(
+            text(action, "value"), Action.START, by=person_of(body), pressed=pressed, shown=shown
+        )
+        await answers.tell(Asker.of(body), SIGN_IN, blocks=sign_in(link))
+        return
     await rotations.start_moving(
         text(action, "value"), by=person_of(body), pressed=pressed, click=click_of(action, body), shown=shown
     )
@@ -129,7 +154,7 @@ async def delete_old_key(
     click = click_of(action, body)
     _, _, shown = text(action, "block_id").partition(SHOWN)
     if step_up:
-        link = await step_up.offer(rotation_id, by=by, pressed=pressed, shown=shown)
+        link = await step_up.offer(rotation_id, Action.DELETE_OLD_KEY, by=by, pressed=pressed, shown=shown)
         await answers.tell(Asker.of(body), SIGN_IN, blocks=sign_in(link))
         return
     flagged = await rotations.offer_delete(rotation_id, by=by, pressed=pressed, shown=shown)

@@ -13,11 +13,12 @@ from aiohttp import web
 
 from bot.oidc import BACK, LINK
 from bot.rotation.errors import BadInput, NotAllowed, Refused, Unanswerable
-from bot.rotation.policy import Pressed
-from bot.service.step_up import LIFE, Page, Sent, StepUp
+from bot.rotation.policy import Chosen, Pressed
+from bot.service.step_up import LIFE, Form, Page, Sent, StepUp
 from handlers.errors import explain
+from handlers.payload import said
 from handlers.pressed import Absence
-from handlers.views.page import POLICY, REASON, SHOWN, TOKEN, approval, notice
+from handlers.views.page import CAUSE, POLICY, REASON, SHOWN, TOKEN, approval, notice
 
 PATH = "approve"
 SIGN_IN, PAGE = "__Host-keyturn-sign-in", "__Host-keyturn-page"
@@ -82,33 +83,28 @@ class _Pages:
         """Approve; show the form again if something is missing in it, or other than it was shown."""
         if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             raise NotAllowed("This form was not sent by Keyturn's page. Nothing was approved.")
-        sent, cookie = await _sent(request), request.cookies.get(PAGE, "")
+        cookie = request.cookies.get(PAGE, "")
         try:
-            rotation = await self._step_up.approve(
-                cookie,
-                sent.get(TOKEN, ""),
-                shown=sent.get(SHOWN, ""),
-                reason=sent.get(REASON, ""),
-                pressed=Pressed(away=self._absence.recent),
-            )
+            await self._step_up.approve(cookie, await _sent(request), Pressed(away=self._absence.recent))
         except BadInput as wrong:
             return _shown(await self._step_up.page(cookie), str(wrong))
-        more = f" It takes {rotation.approvals_missing} more." if rotation.lacks_approval else ""
-        return _html(notice("Approved", f"{THANKS}{more}", is_well=True))
+        return _html(notice("Approved", THANKS, is_well=True))
 
 
 THANKS = "Your approval counts. The card in Slack shows what comes of it; you can close this page."
 
 
-async def _sent(request: web.Request) -> dict[str, str]:
-    """Return the fields of the form; none if it is no form, or is too slow."""
+async def _sent(request: web.Request) -> Form:
+    """Return what the form brings; nothing of it if it is no form, or is too slow."""
     if request.content_type != FORM:
-        return {}
+        return Form("")
     try:
         async with asyncio.timeout(BODY_WITHIN):
-            return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+            sent = await request.post()
     except (TimeoutError, ValueError, LookupError):
-        return {}
+        return Form("")
+    causes = frozenset(cause for cause in sent.getall(CAUSE, []) if isinstance(cause, str))
+    return Form(said(sent.get(TOKEN)), said(sent.get(SHOWN)), said(sent.get(REASON)), Chosen(causes=causes))
 
 
 def _answered(page: Handler) -> Handler:
@@ -136,7 +132,8 @@ STATUS = (
 
 def _shown(page: Page, wrong: str = "") -> web.Response:
     who = f"{page.session.name} ({page.session.email})" if page.session.name else page.session.email
-    return _html(approval(page.rotation, who, page.token, wrong), HTTPStatus.CONFLICT if wrong else HTTPStatus.OK)
+    body = approval(page.rotation, page.session.link.action, who, page.token, wrong)
+    return _html(body, HTTPStatus.CONFLICT if wrong else HTTPStatus.OK)
 
 
 def _html(text: str, status: int = HTTPStatus.OK) -> web.Response:

@@ -17,6 +17,8 @@ class Acceptance(Frozen):
     at: datetime
     reason: str
     of: str = ""
+    signed_in: str = ""
+    """Where they signed in for it, and how, as an approval has it."""
 
 
 ADRIFT = timedelta(minutes=10)

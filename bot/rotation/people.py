@@ -232,7 +232,7 @@ class People:
     async def started(self, rotation: Rotation) -> Rotation:
         """Return *rotation* under today's rules, without the starts that those people could no longer give."""
         strict = self.strict(rotation)
-        whys = {start.by: await self._lapse(strict, start) for start in strict.starts}
+        whys = {start.by: self._unsigned(start) or await self._lapse(strict, start) for start in strict.starts}
         note = next(filter(None, whys.values()), None)
         return strict.but(
             starts=tuple(start for start in strict.starts if not whys[start.by]), note=note or strict.note

@@ -21,7 +21,6 @@ from bot.rotation.policy import (
     Person,
     Pressed,
     acceptable_as_a_whole,
-    check_can_sign_in,
     check_in_time,
     check_may_accept,
     check_may_approve,
@@ -108,8 +107,16 @@ class Decisions(Verbs):
         return rotation, permissions.person
 
     @audited("accepted unproved")
-    async def accept_unproved(
-        self, rotation_id: str, chosen: Chosen, reason: str, *, by: str, shown: str, pressed: Pressed
+    async def accept_unproved(  # noqa: PLR0913 - what a form says, each by its name
+        self,
+        rotation_id: str,
+        chosen: Chosen,
+        reason: str,
+        *,
+        by: str,
+        shown: str,
+        pressed: Pressed,
+        signed_in: str = "",
     ) -> Rotation:
         """Accept what is *chosen* without a proof, for a *reason* that goes into the receipt.
 
@@ -117,6 +124,7 @@ class Decisions(Verbs):
         """
         rotation, person = await self._may_accept(rotation_id, by)
         check_in_time(pressed, person, self._rules.click_max_age)
+        check_stepped_up(signed_in, step_up=self._rules.step_up)
         if shown != shown_unproved(rotation):
             raise BadInput(
                 "This form is out of date: the models, or what is known of them, have changed. "
@@ -124,11 +132,11 @@ class Decisions(Verbs):
                 field="models",
             )
         reason = publishable(reason)
-        word = Acceptance(by=by, at=self._now(), reason=reason)
+        word = Acceptance(by=by, at=self._now(), reason=reason, signed_in=signed_in)
         accepted, what = _with_word(rotation, chosen, word)
         assert rotation.stop is not None
         onward = undone_from(accepted, earlier(rotation, rotation.stop.step, StepName.RECHECK)).to(State.RUNNING)
-        return await self._save(onward, by, what, reason)
+        return await self._save(onward, by, _said(what, signed_in), reason)
 
     @audited(Action.ROLL_BACK)
     async def roll_back(self, rotation_id: str, *, by: str) -> Rotation:
@@ -136,9 +144,19 @@ class Decisions(Verbs):
         return await self._steer(rotation_id, Action.ROLL_BACK, partial(rolled_back, by=by), by, "rolled back")
 
     @audited(Action.START)
-    async def start_moving(self, rotation_id: str, *, by: str, pressed: Pressed, click: str, shown: str) -> Rotation:
+    async def start_moving(
+        self, rotation_id: str, *, by: str, pressed: Pressed, click: str, shown: str, signed_in: str = ""
+    ) -> Rotation:
         """Let models move, if *by* is an approver now, and *shown* is the mark of what they would move."""
-        recorded = await self.load(rotation_id)
+        rotation = await self._may_start(await self.load(rotation_id), by, pressed, shown)
+        check_stepped_up(signed_in, step_up=self._rules.step_up)
+        await self._check_first(rotation_id, click)
+        started = Approval(by=by, at=self._now(), digest=shown, signed_in=signed_in)
+        return await self._save(
+            rotation.to(State.RUNNING).but(starts=(started,), parked_at=None), by, _said("started", signed_in)
+        )
+
+    async def _may_start(self, recorded: Rotation, by: str, pressed: Pressed, shown: str) -> Rotation:
         rotation = self._people.strict(recorded)
         starter = await self._people.permissions(by, rotation.policy)
         check_may_accept(rotation, starter, self_approval=rotation.self_approval)
@@ -146,9 +164,7 @@ class Decisions(Verbs):
         if shown != shown_at_start(rotation):
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, starter.person, self._rules.click_max_age)
-        await self._check_first(rotation_id, click)
-        started = Approval(by=by, at=self._now(), digest=shown)
-        return await self._save(rotation.to(State.RUNNING).but(starts=(started,), parked_at=None), by, "started")
+        return rotation
 
     async def _check_first(self, rotation_id: str, click: str) -> None:
         """Refuse a click that Slack brings a second time."""
@@ -173,24 +189,31 @@ class Decisions(Verbs):
             return None
         return await self._opened(await self._may_approve(recorded, by, pressed, shown), by, Action.DELETE_OLD_KEY)
 
-    @audited(Action.DELETE_OLD_KEY)
-    async def offer_sign_in(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation:
-        """Return the rotation for the link to the page, if *by* may approve its delete now."""
-        rotation = await self._may_approve(await self.load(rotation_id), by, pressed, shown)
-        return await self._opened(rotation, by, Action.DELETE_OLD_KEY)
+    @audited("asked for the page")
+    async def offer_page(self, rotation_id: str, action: Action, *, by: str, pressed: Pressed, shown: str) -> Rotation:
+        """Return the rotation for the page, if *by* may do *action* now, and it is what they were *shown*."""
+        rotation = await self.load(rotation_id)
+        match action:
+            case Action.START:
+                return await self._may_start(rotation, by, pressed, shown)
+            case Action.ACCEPT_UNPROVED:
+                rotation, person = await self._may_accept(rotation_id, by)
+                check_in_time(pressed, person, self._rules.click_max_age)
+                if shown != shown_unproved(rotation):
+                    raise WrongState("What you saw is not what is asked now: look at the card again.")
+                return rotation
+            case _:
+                return await self._may_approve(rotation, by, pressed, shown)
 
-    @audited(Action.DELETE_OLD_KEY)
-    async def offer_page(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation:
-        """Return the rotation for the page, if *by* may still approve its delete."""
-        return await self._may_approve(await self.load(rotation_id), by, pressed, shown)
+    async def opened_link(self, rotation: Rotation, action: Action, *, by: str) -> None:
+        """Record a click that gives a link to the page."""
+        await self._opened(rotation, by, action)
 
     async def _may_approve(self, recorded: Rotation, by: str, pressed: Pressed, shown: str | None) -> Rotation:
         rotation = self._people.strict(recorded)
         permissions = await self._people.permissions(by, rotation.policy)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
-        if self._rules.step_up:
-            check_can_sign_in(permissions.person)
         if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)
@@ -240,7 +263,7 @@ class Decisions(Verbs):
         approved = reviewed.but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)
-        return await self._save(approved, by, f"approved{f', signed in at {signed_in}' if signed_in else ''}", reason)
+        return await self._save(approved, by, _said("approved", signed_in), reason)
 
     async def _steer(
         self,
@@ -260,6 +283,11 @@ class Decisions(Verbs):
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)
         raise WrongState("This rotation moves too fast at the moment. Press again.")
+
+
+def _said(what: str, signed_in: str) -> str:
+    """Say in the audit trail what somebody did, and where they signed in for it."""
+    return f"{what}, signed in at {signed_in}" if signed_in else what
 
 
 def _with_word(rotation: Rotation, chosen: Chosen, word: Acceptance) -> tuple[Rotation, str]:

@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypedDict
 
 import structlog
 
@@ -20,7 +20,7 @@ from bot.rotation.errors import BadInput, KeyturnError, NotAllowed, Unanswerable
 from bot.rotation.flags import SEPARATOR, flags
 from bot.rotation.frozen import Frozen
 from bot.rotation.people import Directory
-from bot.rotation.policy import Person, Pressed, check_same_person
+from bot.rotation.policy import Chosen, Person, Pressed, check_can_sign_in, check_same_person, shown_unproved
 from bot.rotation.record import Rotation
 from bot.service.decisions import Decisions
 from bot.storage.tickets import Tickets, hashed
@@ -70,9 +70,10 @@ class Link(Frozen):
     """What a link is for, and whose it is."""
 
     rotation: str
+    action: Action
     by: str
     shown: str
-    """The mark of what the card showed them."""
+    """The mark of what they were shown."""
 
 
 class Begun(Frozen):
@@ -91,6 +92,15 @@ class Session(Frozen):
 
     name: str
     email: str
+
+
+class Form(NamedTuple):
+    """What the form of the page brings."""
+
+    token: str
+    shown: str = ""
+    reason: str = ""
+    chosen: Chosen = Chosen()
 
 
 class Page(NamedTuple):
@@ -131,11 +141,16 @@ class StepUp:
         self._now = now
         self._address = address
 
-    async def offer(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> str:
-        """Return a new link for *by* alone, if they may approve what they saw."""
-        rotation = await self._decisions.offer_sign_in(rotation_id, by=by, pressed=pressed, shown=shown)
+    async def offer(
+        self, rotation_id: str, action: Action, *, by: str, pressed: Pressed, shown: str | None = None
+    ) -> str:
+        """Return a new link for *by* alone, if they may do *action* to what they saw; None is what there is now."""
+        shown = shown_unproved(await self._decisions.load(rotation_id)) if shown is None else shown
+        rotation = await self._decisions.offer_page(rotation_id, action, by=by, pressed=pressed, shown=shown)
+        check_can_sign_in(await self._directory.person(by))
+        await self._decisions.opened_link(rotation, action, by=by)
         secret = secrets.token_urlsafe(BYTES)
-        link = Link(rotation=rotation.id, by=by, shown=shown)
+        link = Link(rotation=rotation.id, action=action, by=by, shown=shown)
         await self._tickets.keep("link", hashed(secret), link.model_dump_json(), LIFE)
         return f"{self._address}{secret}"
 
@@ -169,7 +184,7 @@ class StepUp:
             check_same_person(person, who.email, is_verified=who.is_verified)
         except (NotAllowed, WrongState) as refusal:
             log.warning("sign_in_refused", rotation=link.rotation, by=link.by)
-            await self._decisions.record_refusal(link.rotation, Action.DELETE_OLD_KEY, refusal, by=link.by)
+            await self._decisions.record_refusal(link.rotation, link.action, refusal, by=link.by)
             raise
         return await self._opened(link, person, who)
 
@@ -195,7 +210,9 @@ class StepUp:
         """Return what the page shows, if its reader may still approve it."""
         session = await self._session(cookie)
         link = session.link
-        rotation = await self._decisions.offer_page(link.rotation, by=link.by, pressed=NOW, shown=link.shown)
+        rotation = await self._decisions.offer_page(
+            link.rotation, link.action, by=link.by, pressed=NOW, shown=link.shown
+        )
         return Page(rotation, session, of(cookie, "form"))
 
     async def _session(self, cookie: str) -> Session:
@@ -204,13 +221,13 @@ class StepUp:
             raise WrongState(f"This page has been used, or is older than ten minutes. {AGAIN}")
         return Session.model_validate_json(found)
 
-    async def approve(self, cookie: str, token: str, *, shown: str, reason: str, pressed: Pressed) -> Rotation:
-        """Approve what the page showed; whatever comes of it, but for a `BadInput` or no answer, the page has ended."""
+    async def approve(self, cookie: str, form: Form, pressed: Pressed) -> Rotation:
+        """Do what the page showed; whatever comes of it, but for a `BadInput` or no answer, the page has ended."""
         session = await self._session(cookie)
-        if not hmac.compare_digest(of(cookie, "form").encode(), token.encode(errors="replace")):
+        if not hmac.compare_digest(of(cookie, "form").encode(), form.token.encode(errors="replace")):
             raise NotAllowed("This form is not the one that the page showed. Nothing was approved.")
         try:
-            approved = await self._approved(session, hashed(cookie), shown, reason, pressed)
+            approved = await self._done(session, hashed(cookie), form, pressed)
         except (BadInput, Unanswerable):
             raise
         except KeyturnError:
@@ -219,24 +236,31 @@ class StepUp:
         await self._tickets.take("page", hashed(cookie))
         return approved
 
-    async def _approved(self, session: Session, click: str, shown: str, reason: str, pressed: Pressed) -> Rotation:
-        link = session.link
-        if models_of(shown) != models_of(link.shown):
+    async def _done(self, session: Session, click: str, form: Form, pressed: Pressed) -> Rotation:
+        link, reason = session.link, form.reason
+        given: Given = {"by": link.by, "pressed": pressed, "signed_in": session.signed_in}
+        if link.action is Action.START:
+            return await self._decisions.start_moving(link.rotation, click=f"page/{click}", shown=link.shown, **given)
+        if link.action is Action.ACCEPT_UNPROVED:
+            return await self._decisions.accept_unproved(link.rotation, form.chosen, reason, shown=link.shown, **given)
+        if models_of(form.shown) != models_of(link.shown):
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         if not reason.strip() and flags(await self._decisions.load(link.rotation)):
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
         return await self._decisions.approve(
-            link.rotation,
-            by=link.by,
-            pressed=pressed,
-            click=f"page/{click}",
-            shown=shown,
-            reason=reason,
-            signed_in=session.signed_in,
+            link.rotation, click=f"page/{click}", shown=form.shown, reason=reason, **given
         )
 
 
-AGAIN = f"Nothing was approved. Press “{Action.DELETE_OLD_KEY.value}” on the card again for another one."
+class Given(TypedDict):
+    """What every approver's word brings from the page."""
+
+    by: str
+    pressed: Pressed
+    signed_in: str
+
+
+AGAIN = "Nothing was approved. Press the button on the card again for another one."
 
 
 ENDED = f"This link has been used, or is older than ten minutes. {AGAIN}"

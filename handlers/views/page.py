@@ -4,19 +4,24 @@ import base64
 import hashlib
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
+from bot.rotation.actions import Action
 from bot.rotation.finding import Finding
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.labels import label_of
+from bot.rotation.plan import AffectedModel
+from bot.rotation.policy import acceptable_as_a_whole, causes, mark_of, shown_unproved
 from bot.rotation.record import Rotation
+from bot.rotation.starting import shown_at_start
 from handlers.views import evidence, summary
-from handlers.views.blocks import visible
-from handlers.views.buttons import deletes
+from handlers.views.blocks import escaped, visible
+from handlers.views.buttons import deletes, starts
+from handlers.views.modal import NOT_TESTED, REASON_MOST
 from handlers.views.models import FINE, in_order
 
-REASON, SHOWN, TOKEN = "reason", "shown", "token"
-REASON_MOST = 300
+REASON, SHOWN, TOKEN, CAUSE = "reason", "shown", "token", "cause"
 MODELS_MOST = 200
 
 STYLE = """
@@ -28,7 +33,7 @@ main{max-width:44rem;margin:0 auto;padding:1.5rem 1rem 3rem}
 h1{font-size:1.35rem;line-height:1.3;margin:.25rem 0 1rem}
 h2{font-size:1rem;margin:1.75rem 0 .5rem}
 p,ul{margin:.5rem 0}
-.who,.small{opacity:.75;font-size:.9rem}
+.small{opacity:.75;font-size:.9rem}
 .warn{border-left:4px solid var(--warn);background:var(--soft);padding:.5rem .75rem;margin:.5rem 0}
 .stop{border-left:4px solid var(--stop);background:var(--soft);padding:.5rem .75rem;margin:.5rem 0}
 code{font:.9em ui-monospace,monospace}
@@ -39,8 +44,10 @@ table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 label{display:block;font-weight:600;margin-top:1.25rem}
 textarea{font:inherit;width:100%;min-height:5rem;padding:.5rem;border:1px solid var(--line);border-radius:4px}
-button{font:inherit;font-weight:600;color:#fff;background:#b3261e;border:0;border-radius:4px;padding:.65rem 1.25rem;
+button{font:inherit;font-weight:600;color:#fff;background:#1d5fa8;border:0;border-radius:4px;padding:.65rem 1.25rem;
 margin-top:1.25rem;cursor:pointer}
+button.danger{background:#b3261e}
+.box{font-weight:400;display:flex;gap:.5rem;align-items:baseline}
 button:focus-visible,textarea:focus-visible{outline:3px solid #4a90d9;outline-offset:2px}
 @media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}button{width:100%}}
 """
@@ -55,21 +62,100 @@ POLICY = "; ".join([
 """What a browser may do on these pages: show them, and send their one form back."""
 
 
-def approval(rotation: Rotation, who: str, token: str, wrong: str = "") -> str:
+class Asked(NamedTuple):
+    """What the page asks of an approver for one button."""
+
+    title: Callable[[Rotation], str]
+    what: Callable[[Rotation], str]
+    """What it does, in mrkdwn."""
+
+    shown: Callable[[Rotation], str]
+    """The mark of what the page shows."""
+
+    fields: Callable[[Rotation], str]
+    heading: str
+    style: str = ""
+
+
+def _name(rotation: Rotation) -> str:
+    return visible(rotation.plan.old_key.display_name, 100)
+
+
+def _why(label: str) -> str:
+    return (
+        f'<label for="why">{label}</label><p class="small">Everyone can see it: it goes into the receipt, with your '
+        f'name.</p><textarea id="why" name="{REASON}" maxlength="{REASON_MOST}" required></textarea>'
+    )
+
+
+def _accepts(rotation: Rotation) -> str:
+    """Offer each cause to be ticked, or say what is accepted where there is no model to name."""
+    boxes = [
+        f'<label class="box"><input type="checkbox" name="{CAUSE}" value="{mark_of(why)}"> '
+        f"<span>{html.escape(', '.join(visible(_place(model)) for model in models))}: "
+        f"{html.escape(visible(why or NOT_TESTED, 300))}</span></label>"
+        for why, models in causes(rotation)
+    ]
+    return f"{''.join(boxes)}{_why('Why may they stay unproved?')}"
+
+
+def _place(model: AffectedModel) -> str:
+    return f"{model.alias} in {model.environment_name}"
+
+
+def _risk(rotation: Rotation) -> str:
+    whole = acceptable_as_a_whole(rotation)
+    what = (
+        f"{escaped(whole)} If it does not work"
+        if whole
+        else ("Nothing proves that these models work on the new key: tick what you accept. If one does not work")
+    )
+    return f"{what}, its callers fail, and once the old key is deleted there is no way back."
+
+
+ASKED: Mapping[Action, Asked] = {
+    Action.DELETE_OLD_KEY: Asked(
+        lambda rotation: f"Delete the old key “{_name(rotation)}”?",
+        lambda rotation: escaped(deletes(rotation)),
+        shown_of,
+        lambda rotation: _why("Why delete anyway?") if flags(rotation) else "",
+        "Models on the new key",
+        "danger",
+    ),
+    Action.START: Asked(
+        lambda rotation: f"Start to move models off “{_name(rotation)}”?",
+        lambda rotation: escaped(starts(rotation)),
+        shown_at_start,
+        lambda _: "",
+        "Models that move",
+    ),
+    Action.ACCEPT_UNPROVED: Asked(
+        lambda rotation: f"Accept unproved: “{_name(rotation)}”?",
+        _risk,
+        shown_unproved,
+        _accepts,
+        "Models",
+        "danger",
+    ),
+}
+"""By the button that was pressed."""
+
+
+def approval(rotation: Rotation, action: Action, who: str, token: str, wrong: str = "") -> str:
     """Show what is approved, what speaks against it, and the form; *wrong* is why it has to be sent again."""
-    key = rotation.plan.old_key
-    name = visible(key.display_name, 100)
+    asked = ASKED[action]
+    against = evidence.against(rotation) if action is Action.DELETE_OLD_KEY else []
     return _page(
-        f"Delete the old key “{name}”?",
+        asked.title(rotation),
         _of(
-            f'<p class="who">You signed in as {html.escape(who)}.</p>',
+            f'<p class="small">You signed in as {html.escape(who)}.</p>',
             f'<p class="stop" role="alert">{html.escape(wrong)}</p>' if wrong else "",
-            *(f'<p class="warn">▲ {marked(said)}</p>' for said in evidence.against(rotation)),
-            f"<p>{html.escape(deletes(rotation))}</p>",
+            *(f'<p class="warn">▲ {marked(said)}</p>' for said in against),
+            f"<p>{marked(asked.what(rotation))}</p>",
             _facts(rotation),
-            _models(rotation),
-            _form(rotation, token),
-            '<p class="small">Did you not press <strong>Delete old key</strong> in Slack yourself? Then close this '
+            _models(rotation, asked.heading),
+            _form(rotation, action, token),
+            f'<p class="small">Did you not press <strong>{action.value}</strong> in Slack yourself? Then close this '
             "page, and tell the people who run Keyturn.</p>",
         ),
     )
@@ -131,7 +217,7 @@ def _evidence(rotation: Rotation) -> Iterable[str]:
     return [*summary.lines(rotation), *evidence.facts(rotation)]
 
 
-def _models(rotation: Rotation) -> str:
+def _models(rotation: Rotation, heading: str) -> str:
     """List the models, those that need a look first, with why for those."""
     models = in_order(rotation)
     rows = [
@@ -141,7 +227,7 @@ def _models(rotation: Rotation) -> str:
     ]
     more = f'<p class="small">and {len(models) - MODELS_MOST:,} more, on the card.</p>' if models[MODELS_MOST:] else ""
     head = "<tr><th>Model</th><th>Environment</th><th>Status</th></tr>"
-    return f"<h2>Models on the new key</h2><table>{head}{''.join(rows)}</table>{more}" if rows else ""
+    return f"<h2>{heading}</h2><table>{head}{''.join(rows)}</table>{more}" if rows else ""
 
 
 def _status(finding: Finding) -> str:
@@ -150,14 +236,11 @@ def _status(finding: Finding) -> str:
     return f"{evidence.LABELS[label]}{why}"
 
 
-def _form(rotation: Rotation, token: str) -> str:
-    why = (
-        f'<label for="why">Why delete anyway?</label><p class="small">Everyone can see it: in the receipt and in the '
-        f'audit trail.</p><textarea id="why" name="{REASON}" maxlength="{REASON_MOST}" required></textarea>'
-    )
+def _form(rotation: Rotation, action: Action, token: str) -> str:
+    asked = ASKED[action]
     return (
         '<form method="post" autocomplete="off">'
         f'<input type="hidden" name="{TOKEN}" value="{html.escape(token)}">'
-        f'<input type="hidden" name="{SHOWN}" value="{html.escape(shown_of(rotation))}">'
-        f"{why if flags(rotation) else ''}<button>Delete old key</button></form>"
+        f'<input type="hidden" name="{SHOWN}" value="{html.escape(asked.shown(rotation))}">'
+        f'{asked.fields(rotation)}<button class="{asked.style}">{action.value}</button></form>'
     )

@@ -9,17 +9,20 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from redis.asyncio import Redis
 
+from bot.rotation.actions import Action
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.finding import Finding
 from bot.rotation.flags import shown_of
 from bot.rotation.people import People
-from bot.rotation.policy import Late, Pressed
+from bot.rotation.policies import Policy
+from bot.rotation.policy import Chosen, Late, Pressed, causes, mark_of, shown_unproved
 from bot.rotation.record import Rotation
+from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
-from bot.service.step_up import BYTES, LIFE, NOW, Sent, StepUp, challenge_of, of
+from bot.service.step_up import BYTES, LIFE, NOW, Form, Sent, StepUp, challenge_of, of
 from bot.storage.tickets import Tickets
 from tests.bot.conftest import AT_ONCE, Desk
-from tests.bot.test_pressing import LATE, waiting
+from tests.bot.test_pressing import LATE, unproved, waiting
 from tests.bot.values import FLAGGED, NAMESPACE, NOT_PROBED, approval, rules, running
 from tests.bot.values import NOW as TODAY
 
@@ -66,7 +69,7 @@ class House:
         self.step_up = StepUp(service, tickets, self.login, self.desk.slack, lambda: TODAY, ADDRESS)
 
     async def offer(self, record: Rotation, **given: Any) -> str:
-        usual = {"by": "U_APPROVER", "pressed": AT_ONCE, "shown": shown_of(record)}
+        usual = {"action": Action.DELETE_OLD_KEY, "by": "U_APPROVER", "pressed": AT_ONCE, "shown": shown_of(record)}
         return await self.step_up.offer(record.id, **usual | given)
 
     async def begin(self, link: str) -> Sent:
@@ -80,8 +83,10 @@ class House:
 
     async def approve(self, cookie: str, record: Rotation, **given: Any) -> Rotation:
         page = await self.step_up.page(cookie)
-        usual = {"shown": shown_of(page.rotation), "reason": "", "pressed": AT_ONCE}
-        return await self.step_up.approve(cookie, given.pop("token", page.token), **usual | given)
+        pressed = given.pop("pressed", AT_ONCE)
+        return await self.step_up.approve(
+            cookie, Form(**{"token": page.token, "shown": shown_of(page.rotation)} | given), pressed
+        )
 
     async def refusals(self) -> list[str]:
         entries = [json.loads(line) async for line in self.desk.store.trail()]
@@ -250,7 +255,7 @@ async def test_what_has_changed_since_the_click_is_not_shown_and_not_approved(ho
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
         await house.step_up.page(await house.step_up.come_back(await house.begin(link)))
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
-        await house.step_up.approve(cookie, of(cookie, "form"), shown=shown_of(changed), reason="", pressed=NOW)
+        await house.step_up.approve(cookie, Form(of(cookie, "form"), shown_of(changed)), NOW)
     assert await house.desk.store.load(record.id) == changed
 
 
@@ -282,7 +287,7 @@ async def test_people_who_may_not_approve_get_no_link_and_lose_their_page(house:
     house.desk.slack.approvers.remove("U_APPROVER")
 
     with pytest.raises(NotAllowed, match="Only an approver other than"):
-        await house.step_up.approve(cookie, of(cookie, "form"), shown=shown_of(record), reason="", pressed=NOW)
+        await house.step_up.approve(cookie, Form(of(cookie, "form"), shown_of(record)), NOW)
     house.desk.slack.approvers.add("U_APPROVER")
     with pytest.raises(WrongState, match="This page has been used"):
         await house.approve(cookie, record)
@@ -303,6 +308,53 @@ async def test_while_slack_or_the_provider_does_not_answer_nothing_is_approved_a
     house.desk.slack.is_away = True
 
     with pytest.raises(Unanswerable):
-        await house.step_up.approve(cookie, token, shown=shown_of(record), reason="", pressed=AT_ONCE)
+        await house.step_up.approve(cookie, Form(token, shown_of(record)), AT_ONCE)
     house.desk.slack.is_away = False
     assert (await house.approve(cookie, record)).state is State.RUNNING
+
+
+STARTS = {"policy": Policy(start=True), "state": State.AWAITING_START}
+
+
+async def test_a_start_takes_the_page_too_and_a_start_without_a_sign_in_is_void(house: House):
+    record = await house.desk.save(running(done=()).but(**STARTS))
+    given = {"action": Action.START, "shown": shown_at_start(record)}
+    with pytest.raises(WrongState, match="This takes a sign-in"):
+        await house.desk.service.start_moving(
+            record.id, by="U_APPROVER", pressed=AT_ONCE, click="1", shown=given["shown"]
+        )
+    with pytest.raises(WrongState, match="What you saw is not what is asked now"):
+        await house.offer(record, action=Action.START)
+    with pytest.raises(NotAllowed, match="Only an approver other than"):
+        await house.offer(record, **given, by="U_REQUESTER")
+
+    cookie = await house.step_up.come_back(await house.begin(await house.offer(record, **given)))
+    started = await house.approve(cookie, record)
+
+    assert (started.state, [word.signed_in for word in started.starts]) == (State.RUNNING, [f"{ISSUER} (pwd, otp)"])
+    people = People(house.desk.slack, house.desk.service.rules)
+    assert (await people.started(started)).starts == started.starts
+    before = started.but(starts=tuple(start.but(signed_in="") for start in started.starts))
+    assert (await people.started(before)).starts == ()
+
+
+async def test_an_acceptance_takes_the_page_too_and_only_of_what_the_link_was_for(house: House):
+    record = await house.desk.save(unproved())
+    (cause, _), *_ = causes(record)
+    given = {"action": Action.ACCEPT_UNPROVED, "shown": None}
+    chosen = Chosen(causes=frozenset({mark_of(cause)}))
+    with pytest.raises(WrongState, match="This takes a sign-in"):
+        await house.desk.service.accept_unproved(
+            record.id, chosen, "tried", by="U_APPROVER", shown=shown_unproved(record), pressed=AT_ONCE
+        )
+    cookie = await house.step_up.come_back(await house.begin(await house.offer(record, **given)))
+
+    for incomplete in ({"chosen": chosen}, {"reason": "tried by hand"}):
+        with pytest.raises(BadInput):
+            await house.approve(cookie, record, **incomplete)
+    accepted = await house.approve(cookie, record, chosen=chosen, reason="tried by hand")
+
+    words = [finding.accepted for finding in accepted.findings.values() if finding.accepted]
+    assert [(word.by, word.reason, word.signed_in) for word in words] == [
+        ("U_APPROVER", "tried by hand", f"{ISSUER} (pwd, otp)")
+    ]

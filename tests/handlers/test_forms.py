@@ -88,6 +88,8 @@ async def test_the_button_opens_a_form_with_what_may_be_accepted_and_what_is_kno
         rotations=rotations,
         forms=forms_of(client),
         answers=None,
+        pressed=PRESSED,
+        step_up=None,
     )
 
     rotations.offer_acceptance.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
