@@ -102,7 +102,7 @@ class SlackAnnouncer:
         self._escalation = " ".join(mention(who) for who in sorted(pushes.escalation))
         self._unavailable = ChannelUnavailable(self._direct, store, now)
         self._team_url = team_url
-        self._approvers = " ".join(mention(who) for who in sorted(approvers))
+        self._approvers = tuple(sorted(approvers))
         self._lease = lease.total_seconds()
         self._unsaved: dict[str, dict[str, str]] = {}
         """By rotation: what was shown but could not be stored, so that nothing is posted twice."""
@@ -133,6 +133,10 @@ class SlackAnnouncer:
             await self._direct.tell(rotation, Shut.REFUSED)
         pauses = [pause for pause in refused.values() if pause < NEVER]
         return timedelta(seconds=min(pauses)) if pauses else None
+
+    def _mentions(self, rotation: Rotation) -> str:
+        """Mention the approvers: those whom the policies name, if they do."""
+        return " ".join(map(mention, rotation.policy.named(self._approvers)))
 
     def _time(self) -> float:
         return self._now().timestamp()
@@ -196,7 +200,7 @@ class SlackAnnouncer:
         around = Around(*links, said, self._places, self._team_url, escalation=self._escalation)
         if not (rotation.deleted_at or rotation.is_over):
             around = around._replace(hold=await self._store.hold_on(rotation.plan.old_key.id, self._now()))
-        messages = composed(rotation, self._approvers, around)
+        messages = composed(rotation, self._mentions(rotation), around)
         parts = [("card", partial(self._update, "card", messages.card, messages.steady))]
         if messages.checklist:
             parts.append(("checklist", partial(self._update, "checklist", messages.checklist, messages.checklist)))

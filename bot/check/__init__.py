@@ -9,6 +9,7 @@ from bot.check.findings import Try, well
 from bot.check.gateways import Product, strangers
 from bot.check.machine import SURROUNDINGS
 from bot.check.people import Slack, tries
+from bot.check.policies import policies
 from bot.check.store import Whose, store
 from bot.settings import Settings
 from bot.terminal import Finding, Level
@@ -28,6 +29,7 @@ async def report(
         unfilled(settings),
         *tries(slack, settings),
         *product.tries(),
+        *policies(settings, slack, product),
         SURROUNDINGS,
         Try("Redis", "REDIS_URL", partial(store, settings, whose)),
     ]

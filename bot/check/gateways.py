@@ -52,7 +52,8 @@ class Product:
             self._asked.cancel()
             await asyncio.gather(self._asked, return_exceptions=True)
 
-    async def _inventory(self) -> Inventory:
+    async def inventory(self) -> Inventory:
+        """Return what AISIX lists; it is asked once. Raises `ApiError`."""
         if self._asked is None:
             self._asked = asyncio.ensure_future(self._read())
         return await asyncio.shield(self._asked)
@@ -65,14 +66,14 @@ class Product:
     async def _named(self, environment: str) -> str:
         """Return an environment's name, or its id where AISIX Cloud does not tell: another line reports that."""
         try:
-            return (await self._inventory()).environment_name(environment)
+            return (await self.inventory()).environment_name(environment)
         except ApiError:
             return environment
 
     async def _models(self, environment: str) -> tuple[Model, ...]:
         """Return an environment's models; none where AISIX Cloud does not tell."""
         try:
-            models = (await self._inventory()).models
+            models = (await self.inventory()).models
         except ApiError:
             return ()
         return tuple(model for model in models if model.environment == environment)
@@ -88,7 +89,7 @@ class Product:
     async def _probes(self, environment: str, about: str) -> list[Finding]:
         """Name each entry of `probes` that tests another model than its own, and each that is for no model."""
         models = await self._models(environment)
-        inventory = await self._inventory() if models else None
+        inventory = await self.inventory() if models else None
         if inventory is None:
             return []
         own = [affected(inventory, model) for model in models if not model.is_virtual]
@@ -101,7 +102,7 @@ class Product:
 
     async def _cloud(self) -> list[Finding]:
         try:
-            inventory = await self._inventory()
+            inventory = await self.inventory()
         except ApiError as error:
             raise Wrong(self._why_not(error)) from None
         said = (
@@ -168,7 +169,7 @@ class Product:
     async def _misnamed(self, environment: str) -> Doubt:
         """Say that AISIX Cloud has no such environment; empty if it has, or does not answer."""
         try:
-            inventory = await self._inventory()
+            inventory = await self.inventory()
         except ApiError:
             return ""
         ids = {each.id: each.name for each in inventory.environments}

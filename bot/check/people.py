@@ -10,6 +10,7 @@ from bot.limits import rules_of
 from bot.rotation.errors import Refused, Unanswerable
 from bot.rotation.people import Directory, People
 from bot.rotation.plan import plural
+from bot.rotation.policies import ASKS_NOTHING, Policy
 from bot.rotation.policy import check_member
 from bot.settings import Settings
 from bot.terminal import Finding
@@ -47,7 +48,7 @@ def tries(slack: Slack, settings: Settings) -> Iterator[Try]:
 
 async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
     team, directory = await slack.who()
-    people = {person for id_ in sorted(settings.approvers) for person in await _meant_by(id_, directory)}
+    people = {person for id_ in sorted(settings.approvers) for person in await meant_by(id_, directory)}
     if not people:
         raise Wrong("nobody is in the user groups of APPROVERS, so nobody could approve.")
     known = f"bot {team.get('user')} in workspace {team.get('team')}; {plural(len(people), 'approver')}."
@@ -61,10 +62,10 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
     ]
 
 
-async def shortage(people: People) -> str:
-    """Say why nobody's rotation could be approved; empty if somebody's could."""
+async def shortage(people: People, policy: Policy = ASKS_NOTHING) -> str:
+    """Say why nobody's rotation under a *policy* could be approved; empty if somebody's could."""
     try:
-        return await people.shortage()
+        return await people.shortage(policy)
     except Unanswerable:
         raise Wrong("it does not tell who the people in APPROVERS are: try again in a minute.") from None
 
@@ -118,18 +119,18 @@ def _files(*, may_attach: bool | None) -> Finding:
     return ok("it takes no files, as the app has no files:write: a receipt lists every model in the thread.")
 
 
-async def _meant_by(id_: str, directory: Directory) -> frozenset[str]:
-    """Return the people that an id in APPROVERS means."""
+async def meant_by(id_: str, directory: Directory, setting: str = "APPROVERS") -> frozenset[str]:
+    """Return the people that an id in a *setting* means; raise `Wrong` if they could not approve."""
     try:
         if id_.startswith("S"):
             return await directory.members(id_)
         check_member(await directory.person(id_))
     except Unanswerable:
         raise Wrong(
-            f"it does not tell who {id_} in APPROVERS is: that should be the id of a person (U…) or a user group (S…)."
+            f"it does not tell who {id_} in {setting} is: that should be the id of a person (U…) or a user group (S…)."
         ) from None
     except Refused as refusal:
-        raise Wrong(f"{id_} in APPROVERS could not approve. {refusal}") from None
+        raise Wrong(f"{id_} in {setting} could not approve. {refusal}") from None
     return frozenset({id_})
 
 

@@ -137,15 +137,10 @@ class People:
         people = People(Once(self._directory), self._rules)
         permissions = await people.permissions(person_id)
         check_may_request(permissions)
-        needed = max(self._rules.approvals_required, policy.approvals)
+        needed, whom, many = self._needed(policy)
         other = "" if self._rules.self_approval else person_id
         able = len(await people.able(needed, policy, without=other))
         if able < needed:
-            whom, many = (
-                ("APPROVERS", "APPROVALS_REQUIRED")
-                if not policy.names
-                else (f"APPROVERS and {policy.title}", "the number of approvals")
-            )
             raise NotAllowed(
                 f"{able or 'Nobody'} of the people in {whom} can approve what you ask for, and {many} "
                 f"is {needed}{', with SELF_APPROVAL off' if other else ''}. So Keyturn did not begin. "
@@ -153,20 +148,27 @@ class People:
             )
         return permissions.person
 
-    async def shortage(self) -> str:
-        """Say why nobody's rotation could be approved; empty if somebody's could."""
+    def _needed(self, policy: Policy) -> tuple[int, str, str]:
+        """Return how many must be able to approve, and which settings say who and how many."""
+        needed = max(self._rules.approvals_required, policy.approvals)
+        if not policy.names:
+            return needed, "APPROVERS", "APPROVALS_REQUIRED"
+        return needed, f"APPROVERS and {policy.title}", "the number of approvals"
+
+    async def shortage(self, policy: Policy = ASKS_NOTHING) -> str:
+        """Say why nobody's rotation under a *policy* could be approved; empty if somebody's could."""
         people = People(Once(self._directory), self._rules)
-        needed = self._rules.approvals_required
-        able = await people.able(needed + 1)
+        needed, whom, many = self._needed(policy)
+        able = await people.able(needed + 1, policy)
         if len(able) < needed:
             return (
-                f"{len(able) or 'nobody'} of the people in APPROVERS can approve, and APPROVALS_REQUIRED is {needed}: "
+                f"{len(able) or 'nobody'} of the people in {whom} can approve, and {many} is {needed}: "
                 "guests, bots, deactivated accounts and other workspaces do not count."
             )
         asking = await people.named(self._rules.requesters or frozenset())
         if len(able) == needed and asking and asking <= {*able} and not self._rules.self_approval:
             return (
-                f"APPROVALS_REQUIRED is {needed}, and everybody in REQUESTERS is among the only {needed} in APPROVERS "
+                f"{many} is {needed}, and everybody in REQUESTERS is among the only {needed} in {whom} "
                 "who can approve: nobody may approve what they asked for (SELF_APPROVAL)."
             )
         return ""
@@ -212,7 +214,10 @@ class People:
     def governed(self, rotation: Rotation) -> Rotation:
         """Return *rotation* under the stricter of its policy and today's for its plan; its approvals stay."""
         policy = strictest((rotation.policy, self.policy_of(rotation.plan)))
-        return rotation if policy == rotation.policy else rotation.but(policy=policy)
+        if policy == rotation.policy:
+            return rotation
+        needed = 0 if rotation.approvals else policy.approvals  # else `reviewed` tells them
+        return rotation.but(policy=policy, approvals_required=max(rotation.approvals_required, needed))
 
     async def reviewed(self, rotation: Rotation, now: datetime) -> Rotation:
         """Return *rotation* under today's rules, without the approvals that those people could no longer give."""

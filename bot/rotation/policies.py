@@ -43,6 +43,11 @@ class Policy(Frozen):
     rotate_every: timedelta | None = None
     """How old a key may get before it is listed; None: as old as it likes."""
 
+    def named(self, approvers: Group) -> Group:
+        """Return whom to ask of all *approvers*: the ids that every policy names, or else those of the first one."""
+        first, *others = self.approvers or (approvers,)
+        return tuple(id_ for id_ in first if all(id_ in other for other in others)) or first
+
     @property
     def title(self) -> str:
         """Name the policies in a sentence: "the policies production and openai"."""

@@ -18,6 +18,7 @@ from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
 from bot.rotation.stops import HELP
+from bot.rotation.windows import is_open, opening_said
 
 
 class Person(Frozen):
@@ -333,6 +334,20 @@ def check_same_person(person: Person, email: str, *, is_verified: bool) -> None:
         raise NotAllowed(
             "Someone else signed in than the person who pressed in Slack, so this link has ended. Nothing was done."
         )
+
+
+def check_window(rotation: Rotation, now: datetime) -> None:
+    """Refuse a delete outside the windows of the policy."""
+    if closed := closed_window(rotation, now):
+        raise WrongState(f"{closed} Press again then.")
+
+
+def closed_window(rotation: Rotation, now: datetime) -> str:
+    """Say that the old key may not be deleted now, and from when it may; empty if it may."""
+    windows = rotation.policy.delete
+    if is_open(windows, now):
+        return ""
+    return f"The delete window is closed: it opens {opening_said(windows, now)}."
 
 
 def check_may_approve(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> None:

@@ -96,6 +96,18 @@ def next_open(windows: Sequence[Windows], moment: datetime) -> datetime | None:
     return next((at for at in _candidates(windows, moment) if is_open(windows, at)), None)
 
 
+def opening_said(windows: Sequence[Windows], moment: datetime) -> str:
+    """Say when all of *windows* open next: "Mon 2026-12-07 09:00 Europe/Berlin"."""
+    at = next_open(windows, moment)
+    if at is None:
+        return "never again"
+    zones = [opening.zone for one in windows for opening in one.openings]
+    zones += [freeze.zone for one in windows for freeze in one.freezes]
+    zone = next(iter(zones), "UTC")
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{DAYS[local.weekday()].capitalize()} {local:%Y-%m-%d %H:%M} {zone}"
+
+
 def longest_open(windows: Sequence[Windows], moment: datetime, enough: timedelta) -> timedelta:
     """Return how long all of *windows* are open in a row within a year, at most about *enough*; zero if never."""
     longest = timedelta(0)

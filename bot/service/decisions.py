@@ -29,6 +29,7 @@ from bot.rotation.policy import (
     check_may_take,
     check_offered,
     check_stepped_up,
+    check_window,
     picked,
     shown_unproved,
     takes_back,
@@ -214,6 +215,7 @@ class Decisions(Verbs):
         permissions = await self._people.permissions(by, rotation.policy)
         check_may_approve(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.DELETE_OLD_KEY)
+        check_window(rotation, self._now())
         if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, permissions.person, self._rules.click_max_age)

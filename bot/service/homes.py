@@ -33,6 +33,7 @@ class Homes(Verbs):
         try:
             permissions = await people.permissions(person)
             check_member(permissions.person)
+            under = {one.policy: await people.permissions(person, one.policy) for one in sights.under_way}
         except (NotAllowed, Unanswerable) as refusal:
             return refusal
-        return overview(sights, permissions)
+        return overview(sights, permissions, under)

@@ -7,6 +7,7 @@ from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.flags import not_weighed
 from bot.rotation.holds import kept
 from bot.rotation.phrases import MOST_NAMED
+from bot.rotation.policy import closed_window
 from bot.rotation.record import Rotation, Void
 from bot.rotation.states import StepName
 from bot.steps.outcomes import Again, Outcome
@@ -34,10 +35,21 @@ async def minding_holds(rotation: Rotation, world: World) -> Rotation:
     It asks the store itself: a hold may have been set since the approval. If the store can't tell, it raises.
     """
     hold = await world.holds.hold_on(rotation.plan.old_key.id, world.now())
-    if hold is None or not rotation.approvals:
+    return _lapsed(rotation, kept(hold), world) if hold else rotation
+
+
+def minding_windows(rotation: Rotation, world: World) -> Rotation:
+    """Return *rotation*, without its approvals if the old key may not be deleted now."""
+    closed = closed_window(rotation, world.now())
+    return _lapsed(rotation, closed, world) if closed else rotation
+
+
+def _lapsed(rotation: Rotation, why: str, world: World) -> Rotation:
+    """Return *rotation* without its approvals, which no longer count for one reason."""
+    if not rotation.approvals:
         return rotation
     people = tuple(approval.by for approval in rotation.approvals)
-    void = Void(by=people, at=world.now(), changes=(kept(hold),) * len(people), lapsed=True)
+    void = Void(by=people, at=world.now(), changes=(why,) * len(people), lapsed=True)
     return rotation.but(approvals=(), voids=(*rotation.voids, void))
 
 

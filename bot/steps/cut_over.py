@@ -19,6 +19,7 @@ from bot.steps.permitted import may_move
 from bot.steps.pointing import point, progress
 from bot.steps.probing import current_models
 from bot.steps.refusals import refuse_nameless, refuse_probed_elsewhere
+from bot.steps.verdicts import needs_proof
 from bot.steps.world import World
 
 
@@ -104,7 +105,7 @@ def _refuse_unprovable(rotation: Rotation, world: World) -> None:
     refuse_nameless(rotation, world)
     environments = rotation.plan.environments
     blind = [name for id_, name in environments.items() if not world.status.addresses(id_)]
-    if (world.limits.require_proof or rotation.policy.require_proof) and blind:
+    if needs_proof(rotation, world) and blind:
         raise Blocked(Cause.NOT_PROVABLE, after=rotation, environments=listing(f"`{name}`" for name in blind))
 
 

@@ -13,7 +13,7 @@ from bot.rotation.plan import users_of
 from bot.rotation.ports import Moment
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
-from bot.steps.approvals import asked_at, decided, minding_holds, other_than_shown, review, voided
+from bot.steps.approvals import asked_at, decided, minding_holds, minding_windows, other_than_shown, review, voided
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Unapproved, Wait, leaving
 from bot.steps.pacing import FRESH, PART_OF_THE_LEASE, POLL, move_mark
@@ -75,7 +75,7 @@ async def _ready(rotation: Rotation, noted: datetime | None, world: World) -> Ou
     refuse_uncovered(rotation.but(plan=listed_since(rotation.plan, inventory)), world)
     if reads_back:
         return Wait(rotation, READING_BACK, LOOK_EVERY)
-    rotation = await minding_holds(decided(reviewed), world)
+    rotation = minding_windows(await minding_holds(decided(reviewed), world), world)
     if rotation.lacks_approval:
         return Unapproved(rotation)
     changes = [*_aged(rotation, world), *other_than_shown(rotation), *_demanded(rotation, world)]

@@ -10,7 +10,7 @@ from bot.rotation.phrases import said
 from bot.rotation.plan import Dependent, dependents
 from bot.rotation.proof import is_accepted, unproved
 from bot.rotation.record import Rotation
-from bot.steps.approvals import asked_at, decided, minding_holds, other_than_shown, review, voided
+from bot.steps.approvals import asked_at, decided, minding_holds, minding_windows, other_than_shown, review, voided
 from bot.steps.counters import old_key_uses
 from bot.steps.inventory import is_deleted, refuse_reference, whole_inventory
 from bot.steps.looks import look_again
@@ -66,6 +66,7 @@ async def _ready(rotation: Rotation, world: World) -> Outcome | Ready:
     refuse_probed_elsewhere(rotation, inventory.models, world)
     if not rotation.look:  # ask Slack once a look, not once a slice of it
         rotation = await minding_holds(decided(await review(rotation, world)), world)
+        rotation = minding_windows(rotation, world)
         if rotation.lacks_approval:
             return Unapproved(rotation)
     is_of_before = bool(inventory.environments) and not rotation.plan.tenant

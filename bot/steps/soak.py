@@ -43,7 +43,7 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
 
 def length(rotation: Rotation, world: World) -> timedelta:
     """Return how long all must stay well; if a list is unreadable, long enough to notice a rare use of the old key."""
-    return max(world.limits.soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
+    return max(world.limits.soak, rotation.policy.soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
 
 
 async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:

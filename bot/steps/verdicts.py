@@ -248,9 +248,15 @@ def is_bypassed(finding: Finding) -> bool:
 
 def doubtful(rotation: Rotation, world: World) -> list[AffectedModel]:
     """Return the models whose verdict is no longer good enough."""
-    return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), world)]
+    strict = needs_proof(rotation, world)
+    return [model for model in rotation.plan.models if not _is_well(rotation.finding(model), require_proof=strict)]
 
 
-def _is_well(finding: Finding, world: World) -> bool:
-    enough = is_enough(finding, require_proof=world.limits.require_proof)
+def needs_proof(rotation: Rotation, world: World) -> bool:
+    """Return whether the counters must prove every model."""
+    return world.limits.require_proof or rotation.policy.require_proof
+
+
+def _is_well(finding: Finding, *, require_proof: bool) -> bool:
+    enough = is_enough(finding, require_proof=require_proof)
     return finding.latest is None or enough or is_excused(finding)

@@ -15,7 +15,7 @@ from bot.steps.outcomes import Again, Done, Outcome, Wait
 from bot.steps.pacing import POLL, waited
 from bot.steps.probing import askable, current_models, noted, probe_each
 from bot.steps.refusals import reason, refuse_projection, refuse_rejected, refuse_unproved, refuse_unverifiable
-from bot.steps.verdicts import is_bypassed, probed_further, weighed
+from bot.steps.verdicts import is_bypassed, needs_proof, probed_further, weighed
 from bot.steps.world import World
 
 
@@ -30,11 +30,11 @@ async def verify(rotation: Rotation, world: World) -> Outcome:
             rotation, StepName.CUT_OVER, "the wave is larger now"
         )  # the settings changed: the old key would answer
     play = [m for m in current_models(rotation, world) if m.environment in world.gateways.environments]
-    todo = [m for m in play if not _is_verified(rotation.finding(m), world)]
+    todo = [m for m in play if not _is_verified(rotation.finding(m), rotation, world)]
     rotation = await _asked(rotation, todo, world)
     refuse_rejected(rotation, play)
     rotation = await weighed(rotation, todo, world)
-    left = [m for m in todo if not _is_verified(rotation.finding(m), world)]
+    left = [m for m in todo if not _is_verified(rotation.finding(m), rotation, world)]
     if not left:
         return _verified(rotation, len(play), world)
     failing = [m for m in left if _is_failing(rotation.finding(m))]
@@ -63,13 +63,13 @@ def _verified(rotation: Rotation, done: int, world: World) -> Outcome:
     return Done(rotation.but(verified_at=now, first_well_at=first, well_since=now, soak_until=None, look_at=None))
 
 
-def _is_verified(finding: Finding, world: World) -> bool:
+def _is_verified(finding: Finding, rotation: Rotation, world: World) -> bool:
     if finding.latest is None:
         return False
     if finding.latest.verdict is Verdict.INCONCLUSIVE and finding.failing_since:  # it may be temporary
         patient = world.now() - finding.failing_since < world.limits.verify / 4
         return finding.is_accepted or (is_excused(finding) and not patient)
-    return is_excused(finding) or is_enough(finding, require_proof=world.limits.require_proof)
+    return is_excused(finding) or is_enough(finding, require_proof=needs_proof(rotation, world))
 
 
 def _is_failing(finding: Finding) -> bool:

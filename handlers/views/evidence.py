@@ -16,6 +16,7 @@ from bot.rotation.plan import plural
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
+from handlers.views import asks
 from handlers.views.blocks import CELL_MOST, code, duration, sentence, when
 
 LABELS: Mapping[Label, str] = {
@@ -304,7 +305,7 @@ FACTS: Mapping[State, tuple[Fact, ...]] = {
     State.RUNNING: (unrehearsed, adopted),
     State.AWAITING_START: (rehearsed, unrehearsed, adopted),
     State.BLOCKED: (_last_heard, unrehearsed, adopted),
-    State.AWAITING_APPROVAL: (_last_heard, soaked, accepted, unrehearsed, adopted),
+    State.AWAITING_APPROVAL: (asks.delete_times, _last_heard, soaked, accepted, unrehearsed, adopted),
     State.COMPLETED: (accepted,),
 }
 """The facts that a card shows below the buttons, by state."""

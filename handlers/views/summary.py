@@ -7,7 +7,7 @@ from bot.rotation.labels import Label, label_of
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
-from handlers.views import approving, callers, evidence, watch, words
+from handlers.views import approving, asks, callers, evidence, watch, words
 from handlers.views.blocks import duration
 from handlers.views.models import has_status
 
@@ -21,6 +21,7 @@ def lines(rotation: Rotation) -> list[str]:
 
 def _asked_for(rotation: Rotation) -> Iterator[str]:
     yield words.impact(rotation)
+    yield asks.asked(rotation)
 
 
 def _running(rotation: Rotation) -> Iterator[str]:

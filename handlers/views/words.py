@@ -19,8 +19,8 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
-from handlers.views import approving, choices, revoking, watch
-from handlers.views.blocks import code, sentence, visible, when
+from handlers.views import approving, asks, choices, revoking, watch
+from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
 
 MARKS: Mapping[State, str] = {
@@ -267,10 +267,10 @@ def waits_for_window(rotation: Rotation) -> bool:
 
 
 def _waiting_for_window(rotation: Rotation) -> str:
-    windows = "; ".join(map(str, rotation.policy.move))
     where = "No model has been moved." if not rotation.moved else _so_far_moved(rotation)
     opens = when(rotation.opens_at) if rotation.opens_at else "later"
-    return f"Waits for the change window: opens {opens} ({visible(windows, 200)}). {where} Nothing to do for you."
+    times = asks.times(rotation.policy.move)
+    return f"Waits for the change window: opens {opens} ({times}). {where} Nothing to do for you."
 
 
 def _soaking(rotation: Rotation) -> str:

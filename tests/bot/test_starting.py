@@ -6,19 +6,26 @@ from datetime import timedelta
 import pytest
 
 from bot.engine import due_at, move
-from bot.rotation.errors import Unanswerable
+from bot.rotation.errors import Unanswerable, WrongState
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Finding
 from bot.rotation.people import People
 from bot.rotation.policies import NamedPolicy, Policy
+from bot.rotation.policy import check_window
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.starting import lacks_start, shown_at_start
 from bot.rotation.states import State
+from bot.rotation.stops import Cause
 from bot.rotation.windows import Windows, read_opening
 from bot.service.resuming import tried_again
 from bot.steps.permitted import CLOSED, OTHER_PLAN
+from bot.steps.verdicts import doubtful
+from sandbox.aisix import Switches
 from tests.bot.conftest import Slack
 from tests.bot.values import NOW, affected, later, limits, rules, running
-from tests.support.in_memory import Machine, Tenancy
+from tests.support.in_memory import Machine, Tenancy, tenancy_of
 
+GOOD = Evidence(verdict=Verdict.LIKELY, reason="answered", at=NOW)
 START = NamedPolicy(asks=Policy(names=("production",), start=True))
 
 
@@ -155,3 +162,76 @@ async def test_a_closed_window_says_until_when(tenancy):
     assert (waits.moved, waits.note) == ((), CLOSED)
     assert waits.opens_at == later(0).replace(day=24, hour=9, minute=0)
     assert waits.retry_at == waits.opens_at
+
+
+# --- the delete ---
+
+NEXT_DAY = 19 * 3600
+"""Seconds from `NOW` until the window is open."""
+
+
+async def released(tenancy: Tenancy, **asks) -> tuple[Machine, Rotation]:
+    """Return a rotation that an approver has just released, under a policy that asks this."""
+    machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), **asks)))
+    waiting = await machine.ended(await tenancy.begun(machine))
+    assert waiting.state is State.AWAITING_APPROVAL
+    return machine, tenancy.approved(waiting)
+
+
+async def test_a_key_is_deleted_in_the_window(tenancy):
+    tenancy.clock.seconds = NEXT_DAY
+    machine, given = await released(tenancy, delete=(NOON,))
+
+    assert (await machine.ended(given)).state is State.COMPLETED
+
+
+@pytest.mark.parametrize("step", ["recheck", "delete"])
+async def test_if_the_window_closes_after_the_approval_nothing_is_deleted_and_an_approver_is_asked_again(tenancy, step):
+    tenancy.clock.seconds = NEXT_DAY
+    machine, given = await released(tenancy, delete=(NOON,))
+    if step == "delete":
+        given = await machine.until(given, lambda r: r.delete_asked_at)
+    tenancy.clock.seconds += 3 * 3600 if step == "recheck" else 0
+    if step == "delete":
+        shut = Windows(openings=(read_opening("fri 09:00-12:00", "UTC"),))
+        machine = under(machine, NamedPolicy(asks=Policy(names=("p",), delete=(shut,))))
+
+    again = await machine.answered(given)
+    asked_again = await machine.ended(again)
+
+    assert tenancy.deletes() == 0
+    assert (asked_again.state, asked_again.approvals) == (State.AWAITING_APPROVAL, ())
+    (void,) = [one for one in again.voids if one.lapsed]
+    assert void.changes[0].startswith("The delete window is closed: it opens ")
+
+
+def test_a_press_outside_the_window_is_refused_with_when_it_opens():
+    waiting = running(policy=Policy(delete=(NOON,)))
+
+    with pytest.raises(WrongState, match=r"it opens Tue 2026-11-24 09:00 UTC\. Press again then\."):
+        check_window(waiting, NOW)
+    check_window(waiting, later(NEXT_DAY))
+    check_window(running(), NOW)
+
+
+async def test_a_policy_makes_the_soak_longer(tenancy):
+    machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), soak=timedelta(minutes=10))))
+
+    waiting = await machine.ended(await tenancy.begun(machine))
+
+    assert waiting.asked_at is not None
+    assert waiting.verified_at is not None
+    assert waiting.asked_at - waiting.verified_at >= timedelta(minutes=10)
+
+
+async def test_a_policy_that_wants_a_proof_stops_where_none_is_possible_and_takes_nothing_less():
+    async with tenancy_of(Switches(status_urls=False)) as tenancy:
+        machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), require_proof=True)))
+
+        stopped = await machine.stopped(await tenancy.begun(machine))
+
+        assert (stopped.stop.headline, stopped.moved) == (Cause.NOT_PROVABLE.headline, ())
+        likely = [Finding(moved_at=NOW, latest=GOOD, verdict=GOOD)]
+        record = running(findings={"m1": likely[0]})
+        assert not doubtful(record, machine.world)
+        assert doubtful(record.but(policy=Policy(require_proof=True)), machine.world)

@@ -12,7 +12,7 @@ from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import REFERS, Nudge, OnIt, Which
 from bot.rotation.policies import Policy
-from bot.rotation.policy import NO_MEMBER, Permissions, Person
+from bot.rotation.policy import NO_MEMBER, Permissions, Person, closed_window
 from bot.rotation.record import Rotation
 from bot.rotation.secret import checked
 from bot.rotation.states import State
@@ -151,6 +151,7 @@ UNSEEN = "AISIX does not list the passthrough routes of `production`, so somethi
 ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-secret": r.awaiting_secret(),
     "awaiting-secret-no-models": r.awaiting_secret(r.plan(())),
+    "awaiting-secret-under-policies": r.awaiting_secret(policy=r.STRICT),
     "awaiting-secret-one-model": r.awaiting_secret(r.plan(r.FEW[:1])),
     "awaiting-secret-hostile": r.awaiting_secret(HOSTILE_PLAN),
     "awaiting-secret-unverifiable": r.awaiting_secret(r.plan(gateways=["env_p"])),
@@ -209,6 +210,10 @@ ROTATIONS: Mapping[str, Rotation] = {
     ),
     "awaiting-start-old-key-gone": r.awaiting_start(GONE),
     "awaiting-approval": r.awaiting_approval(),
+    "awaiting-approval-under-policies": r.awaiting_approval(policy=r.STRICT, approvals_required=2),
+    "awaiting-approval-window-closed": r.awaiting_approval(
+        policy=r.STRICT, voids=(r.lapsed(closed_window(r.awaiting_secret(policy=r.STRICT), r.at(86_400 * 4))),)
+    ),
     "awaiting-approval-as-before": r.failed_before(r.awaiting_approval(), 1),
     "awaiting-approval-proved": r.charted(
         r.listening(r.proved(r.awaiting_approval(tally=r.CALLERS, asked_at=r.at(640), same_secret_checked=True)))

@@ -205,6 +205,17 @@ def awaiting_start(planned: Plan | None = None, **changes: Any) -> Rotation:
 
 
 OFFICE_HOURS = Windows(openings=(read_opening("mon-thu 09:00-17:00", "Europe/Berlin"),))
+STRICT = Policy(
+    names=("production", "openai"),
+    approvers=(("S_APPROVERS",),),
+    approvals=2,
+    start=True,
+    soak=timedelta(minutes=30),
+    require_proof=True,
+    require_reason=True,
+    move=(OFFICE_HOURS,),
+    delete=(OFFICE_HOURS,),
+)
 
 
 def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:

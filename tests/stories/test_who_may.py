@@ -66,6 +66,7 @@ event app_home_opened       x         x        x      x     x       x      g    
 action home_pick            x         x        R      x     R       R      g     g       e        e      b   d
 action enter_secret         x         S        R      x     R       R      g     g       e        e      b   d
 action cancel               x         T        x      x     T       T      g     g       e        e      b   d
+action start                A         A        x      A     A       A      g     g       e        e      b   d
 action try_again            x         T        x      x     T       T      g     g       e        e      b   d
 action another_secret       x         S        R      x     R       R      g     g       e        e      b   d
 action verify_again         x         T        x      x     T       T      g     g       e        e      b   d
@@ -239,6 +240,7 @@ ACTS: Mapping[str, Act] = {
     "action home_pick": Act(on_home("Rotate a key")),
     "action enter_secret": Act(click(Action.ENTER_SECRET)),
     "action cancel": Act(click(Action.CANCEL)),
+    "action start": Act(click(Action.START), r.awaiting_start()),
     "action try_again": Act(click(Action.TRY_AGAIN), STOPS["rejected"]),
     "action another_secret": Act(click(Action.ANOTHER_SECRET), STOPS["rejected"]),
     "action verify_again": Act(click(Action.VERIFY_AGAIN), r.awaiting_approval()),
@@ -475,12 +477,13 @@ async def test_a_value_that_no_button_carries_is_answered_and_does_nothing(redis
             assert await outcome(scene, act, forged(action.name.lower(), value=value)) == "unknown"
 
 
-async def test_a_click_on_delete_that_does_not_say_what_was_seen_deletes_nothing(redis_url: str) -> None:
-    act = ACTS["action delete_old_key"]
+@pytest.mark.parametrize("button", ["start", "delete_old_key"])
+async def test_an_approval_that_does_not_say_what_was_seen_does_nothing(redis_url: str, button: str) -> None:
+    act = ACTS[f"action {button}"]
     async with house(redis_url) as (stage, built):
         for block_id in ("b", "shown-", "shown-0", "shown-0000000000000000", None, 7, "absent"):
             scene = await scene_of(stage, built, act, "approver")
-            assert await outcome(scene, act, forged("delete_old_key", block_id=block_id)) == "stale"
+            assert await outcome(scene, act, forged(button, block_id=block_id)) == "stale"
 
 
 ELSEWHERE: Mapping[str, dict[str, Any]] = {
