@@ -1,7 +1,6 @@
 """What one person sees of all rotations at a glance. Pure."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
@@ -38,15 +37,15 @@ class Overview(NamedTuple):
     may_request: bool
 
 
-def overview(
-    sights: Sights, permissions: Permissions, under: Mapping[Policy, Permissions] = MappingProxyType({})
-) -> Overview:
+def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Permissions] | None = None) -> Overview:
     """Return what the person of these permissions sees; where callers fail comes first.
 
     *under* a policy, the person may have other permissions.
     """
     first = sorted(sights.under_way, key=lambda one: not fails_callers(one))
-    waiting = [Waiting(one, acts) for one in first if (acts := waited_for(one, under.get(one.policy, permissions)))]
+    waiting = [
+        Waiting(one, acts) for one in first if (acts := waited_for(one, under[one.policy] if under else permissions))
+    ]
     theirs = {one.rotation.id for one in waiting}
     others = tuple(one for one in sights.under_way if one.id not in theirs)
     return Overview(tuple(waiting), others, sights.last, permissions.may_request)
