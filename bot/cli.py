@@ -24,7 +24,7 @@ from bot.app import (
     worker,
     world_of,
 )
-from bot.commands import receipts, rotations
+from bot.commands import history, receipts, rotations
 from bot.commands.rotations import Asked
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
@@ -168,6 +168,17 @@ def run_status(number: int, *, as_json: bool) -> None:
     Needs REDIS_URL, or KEYTURN_DATA while no bot runs on it, and no other setting. Exit status 0.
     """
     _on_stores(lambda stores: rotations.status(stores, number, as_json=as_json), as_json=as_json)
+
+
+@main.command("history", short_help="Find rotations by key, person, environment or time.")
+@history.filtered
+@AS_JSON
+def run_history(number: int, *, as_json: bool, **filters: str) -> None:
+    """List rotations, under way or over, the newest first, 20 a page, for every bot that has records in this Redis.
+
+    Needs what `status` needs. Exit status 0, or 1 if a filter can't be read.
+    """
+    _on_stores(lambda stores: history.history(stores, filters, number, as_json=as_json), as_json=as_json)
 
 
 @main.command("show", short_help="Show one rotation, and what helps.")

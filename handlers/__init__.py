@@ -8,11 +8,12 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_bolt.response import BoltResponse
 
-from handlers import actions, commands, home, modals, picking
+from handlers import actions, commands, history, home, modals, picking
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
 from handlers.views.asking import NOT_NEEDED_FORM
+from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
 from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
@@ -51,6 +52,8 @@ def register(
         app.action(action_id)(actions.open_link)
     app.options(VALUE)(modals.find_keys)
     app.view(PICKER)(modals.pick_key)
+    app.view(HISTORY_FORM)(history.find)
+    app.view(HISTORY_PAGE)(history.turn)
     app.view(SECRET_FORM)(modals.give_secret)
     app.view(TAKE_BACK_FORM)(modals.take_back)
     app.view(ACCEPTANCE_FORM)(modals.accept_unproved)

@@ -14,12 +14,13 @@ from handlers.answers import Answers, Asker
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
+from handlers.history import open_history
 from handlers.payload import channel_of, person_of, text
-from handlers.picking import from_anywhere
+from handlers.picking import from_anywhere, listed_key
 from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
-from handlers.views.home import HOME_PICK
+from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import SIGN_IN, sign_in
 from handlers.views.modal import acceptance_form, delete_form
 
@@ -214,5 +215,11 @@ LISTENERS = {
 }
 """One listener per button; a test checks that none is missing."""
 
-MENUS = {CHOOSE_KEY: choose_key, ROTATE_LISTED: rotate_listed, HOME_PICK: from_anywhere}
+MENUS = {
+    CHOOSE_KEY: choose_key,
+    ROTATE_LISTED: rotate_listed,
+    HOME_PICK: from_anywhere,
+    HOME_ROTATE: listed_key,
+    HOME_HISTORY: open_history,
+}
 """What else is pressed or chosen: in an answer, and on Home."""

@@ -160,10 +160,11 @@ class SlackAnnouncer:
         except Later:
             raise CannotPost(BUSY) from None
 
-    async def link(self, rotation: Rotation) -> str:
-        """Return a link to the card of *rotation*, or an empty string if it has none yet."""
+    async def link(self, rotation: Rotation, to: str = "card") -> str:
+        """Return a link to the card of *rotation*, or to a reply by its key; an empty string if there is none yet."""
         shown = await self._store.messages(rotation.id)
-        return self._permalink(shown["channel"], shown["card"]) if shown.get("card") else ""
+        thread = f"?thread_ts={shown.get('card')}&cid={shown.get('channel')}" if to != "card" else ""
+        return f"{self._permalink(shown['channel'], shown[to])}{thread}" if shown.get(to) else ""
 
     def _permalink(self, channel: str, ts: str) -> str:
         return f"{self._team_url.rstrip('/')}/archives/{channel}/p{ts.replace('.', '')}"

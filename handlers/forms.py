@@ -25,7 +25,12 @@ def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
 
 def press_again(action: Action) -> str:
     """Say which button opens the form that Slack did not open."""
-    return f"Press “{action.value}” once more."
+    return press_again_at(action.value)
+
+
+def press_again_at(label: str) -> str:
+    """Say the same of a button by its label."""
+    return f"Press “{label}” once more."
 
 
 def another_form_of(rotation: Rotation, rotations: RotationService) -> Block:

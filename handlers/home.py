@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from slack_sdk.web.async_client import AsyncWebClient
 
-from bot.rotation.errors import Unanswerable
+from bot.rotation.errors import NotAllowed, Unanswerable
 from bot.rotation.overview import Overview
 from bot.rotation.record import Rotation
 from bot.service import RotationService
@@ -21,7 +21,7 @@ from handlers.ports import ShownStore, Visitors
 from handlers.slack import ChannelShut, Later, MessageLost, called
 from handlers.views.blocks import Block
 from handlers.views.direct import moment
-from handlers.views.home import UNDER_WAY_MOST, WAITING_MOST, closed, home, stamped
+from handlers.views.home import AS_OF, DUE_MOST, UNDER_WAY_MOST, WAITING_MOST, closed, home
 
 log = structlog.get_logger("keyturn.home")
 
@@ -70,11 +70,8 @@ class HomeTab:
         except Exception as error:  # noqa: BLE001 - the tab has no other place to say it
             await self._publish(person, closed(explain(error)[0]))
             return
-        if not isinstance(seen, Overview):
-            await self._publish(person, closed(str(seen)))
-            return
-        view = home(seen, await self._links(seen))
-        if await self._publish(person, view):
+        view = await self._drawn(seen)
+        if await self._publish(person, view) and isinstance(seen, Overview):
             await self._visitors.came(person, self._now(), _digest(view))
 
     def changed(self, rotation: Rotation) -> None:
@@ -101,7 +98,7 @@ class HomeTab:
         for person, seen in found.items():
             if isinstance(seen, Unanswerable):
                 return False
-            view = home(seen, await self._links(seen)) if isinstance(seen, Overview) else closed(str(seen))
+            view = await self._drawn(seen)
             if _digest(view) == visits[person].digest:
                 continue
             if not await self._publish(person, view):
@@ -112,14 +109,16 @@ class HomeTab:
                 await self._visitors.left(person)
         return True
 
-    async def _links(self, seen: Overview) -> dict[str, str]:
-        waiting, others = seen.waiting[:WAITING_MOST], seen.others[:UNDER_WAY_MOST]
-        rotations = [*(one.rotation for one in waiting), *others, *seen.last]
-        return await links_of(rotations, self._announcer)
+    async def _drawn(self, seen: Overview | NotAllowed | Unanswerable) -> Block:
+        if not isinstance(seen, Overview):
+            return closed(str(seen))
+        waiting = (one.rotation for one in seen.waiting[:WAITING_MOST])
+        shown = [*waiting, *seen.others[:UNDER_WAY_MOST], *seen.due[:DUE_MOST], *seen.last]
+        return home(seen, await links_of(shown, self._announcer), self._now())
 
     async def _publish(self, person: str, view: Block) -> bool:
         try:
-            await called(self._client.views_publish, user_id=person, view=stamped(view, self._now()))
+            await called(self._client.views_publish, user_id=person, view=view)
         except Later as later:
             self._next = max(self._next, self._now() + timedelta(seconds=later.seconds))
             log.warning("home_not_shown", person=person)
@@ -136,7 +135,9 @@ async def links_of(rotations: Iterable[Rotation], announcer: SlackAnnouncer) -> 
 
 
 def _digest(view: Block) -> str:
-    return hashlib.sha256(json.dumps(view, sort_keys=True).encode()).hexdigest()[:16]
+    """Return a digest of what a tab shows, without the time at which it was drawn."""
+    shown = [block for block in view["blocks"] if block.get("block_id") != AS_OF]
+    return hashlib.sha256(json.dumps(shown, sort_keys=True).encode()).hexdigest()[:16]
 
 
 async def opened(event: Json, home_tab: HomeTab) -> None:

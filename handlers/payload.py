@@ -86,6 +86,16 @@ def conversation(view: Json, field: str, value: str) -> str:
     return text(_field(view, field, value), "selected_conversation")
 
 
+def member(view: Json, field: str, value: str) -> str:
+    """Return the person who was picked in a form."""
+    return text(_field(view, field, value), "selected_user")
+
+
+def day(view: Json, field: str, value: str) -> str:
+    """Return the day that was picked in a form, as it is written in ISO 8601."""
+    return text(_field(view, field, value), "selected_date")
+
+
 def chosen(view: Json, field: str, value: str) -> list[str]:
     """Return everything chosen in a menu of a form."""
     options = _field(view, field, value).get("selected_options")

@@ -4,14 +4,17 @@ from collections.abc import Sequence
 
 from bot.rotation import audit, receipt
 from bot.rotation.errors import Refused
+from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING
 from bot.storage.records import Store
 from bot.terminal import Level, say_json, tell
 
 
-async def print_receipt(stores: Sequence[Store], rotation_id: str) -> None:
-    """Print the receipt of a rotation, or refuse if it has none."""
+async def print_receipt(stores: Sequence[Store], named: str) -> None:
+    """Print the receipt of a rotation, *named* by its id or by the name of its new key, or refuse if it has none."""
+    tag = tag_of(named)
+    rotation_id = tag.rotation if tag else named
     for store in stores:
         async for rotation, record in store.stored([rotation_id]):
             if not rotation.carried_to:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
+from bot.rotation.age import Aged
 from bot.rotation.attention import fails_callers
 from bot.rotation.policies import Policy
 from bot.rotation.policy import Permissions
@@ -25,6 +26,12 @@ class Sights(NamedTuple):
     last: tuple[Rotation, ...]
     """The last rotations that are over, the newest first."""
 
+    due: tuple[Rotation, ...] = ()
+    """The rotations whose credential is still to be revoked at its provider, the next due first."""
+
+    keys: tuple[Aged, ...] | None = None
+    """The provider keys, the oldest first; None if AISIX can't be read now."""
+
 
 class Overview(NamedTuple):
     """What one full member sees; each of them sees every rotation, as `/rotate-key status` shows it."""
@@ -35,6 +42,12 @@ class Overview(NamedTuple):
 
     last: tuple[Rotation, ...]
     may_request: bool
+    due: tuple[Rotation, ...] = ()
+    """What others have to revoke."""
+
+    keys: tuple[Aged, ...] | None = None
+    busy: frozenset[str] = frozenset()
+    """The ids of the keys that a rotation under way replaces or makes."""
 
 
 def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Permissions] | None = None) -> Overview:
@@ -43,9 +56,19 @@ def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Pe
     *under* a policy, the person may have other permissions.
     """
     first = sorted(sights.under_way, key=lambda one: not fails_callers(one))
+    there = {one.id: one for one in (*first, *sights.due)}
     waiting = [
-        Waiting(one, acts) for one in first if (acts := waited_for(one, under[one.policy] if under else permissions))
+        Waiting(one, acts)
+        for one in there.values()
+        if (acts := waited_for(one, under[one.policy] if under else permissions))
     ]
     theirs = {one.rotation.id for one in waiting}
-    others = tuple(one for one in sights.under_way if one.id not in theirs)
-    return Overview(tuple(waiting), others, sights.last, permissions.may_request)
+    return Overview(
+        tuple(waiting),
+        tuple(one for one in sights.under_way if one.id not in theirs),
+        sights.last,
+        permissions.may_request,
+        tuple(one for one in sights.due if one.id not in theirs),
+        sights.keys,
+        frozenset(key.id for one in sights.under_way for key in one.keys if one.concerns(key)),
+    )

@@ -11,6 +11,7 @@ from bot.rotation.policy import (
     check_may_give_secret,
     check_may_replace,
     check_may_steer,
+    check_may_take,
     offered,
 )
 from bot.rotation.record import Rotation
@@ -37,13 +38,14 @@ CHECKS: Mapping[Action, Check] = {
     Action.ROLL_BACK: check_may_steer,
     Action.ACCEPT_UNPROVED: _accepts,
     Action.DELETE_OLD_KEY: _approves,
+    Action.ON_IT: check_may_take,
     Action.REVOKED: check_may_steer,
     Action.NOT_NEEDED: _accepts,
 }
 """Who may press each button, as a click on the card would check it; a test checks that none is missing."""
 
 AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN})
-"""The buttons that nobody has to press, unless the rotation is stopped."""
+"""The buttons that nobody has to press, unless the rotation is stopped, or offers nothing else before an approval."""
 
 OF_A_TASK = frozenset({Action.REVOKED, Action.NOT_NEEDED})
 """The buttons that only the owner of a task has to press."""
@@ -51,10 +53,11 @@ OF_A_TASK = frozenset({Action.REVOKED, Action.NOT_NEEDED})
 
 def waited_for(rotation: Rotation, permissions: Permissions) -> tuple[Action, ...]:
     """Return what *rotation* waits for and this person may do now, in the order of its buttons."""
-    left_out = frozenset() if rotation.state is State.BLOCKED else AT_WILL
-    if rotation.revocation is None or rotation.revocation.owner != permissions.person.id:
-        left_out |= OF_A_TASK
-    return tuple(act for act in offered(rotation) if act not in left_out and may_press(act, rotation, permissions))
+    of_others = rotation.revocation is None or rotation.revocation.owner != permissions.person.id
+    acts = [act for act in offered(rotation) if not (of_others and act in OF_A_TASK)]
+    asked = [act for act in acts if act not in AT_WILL]
+    stuck = rotation.state is State.BLOCKED or (rotation.state is State.AWAITING_APPROVAL and not asked)
+    return tuple(act for act in (acts if stuck else asked) if may_press(act, rotation, permissions))
 
 
 def may_press(action: Action, rotation: Rotation, permissions: Permissions) -> bool:

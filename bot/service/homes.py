@@ -1,12 +1,18 @@
 """What each person sees at a glance: what waits for them, what is under way, how old the keys are."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from functools import cached_property
 
-from bot.rotation.errors import NotAllowed, Unanswerable
+from bot.rotation.age import Aged
+from bot.rotation.errors import NotAllowed, Refused, Unanswerable
+from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Overview, Sights, overview
 from bot.rotation.people import Once, People
 from bot.rotation.policy import check_member
-from bot.service.verbs import Verbs
+from bot.service.ages import Ages
+from bot.service.lately import Lately
 
 LAST = 8
 """How many of the last rotations are shown."""
@@ -17,7 +23,17 @@ SEARCHED = 40
 Seen = Overview | NotAllowed | Unanswerable
 
 
-class Homes(Verbs):
+DUE = 50
+"""How many revocations are read."""
+
+KEYS_WITHIN = 5.0
+"""Seconds that Home waits for them."""
+
+KEYS_KEPT = timedelta(minutes=1)
+"""For how long AISIX is not asked again for its keys, whoever opens Home."""
+
+
+class Homes(Ages):
     """The overviews. They change nothing, and no look is recorded in the audit trail."""
 
     async def homes(self, ids: Iterable[str]) -> Mapping[str, Seen]:
@@ -25,15 +41,33 @@ class Homes(Verbs):
         people, sights = People(Once(self._directory), self._rules), await self._sights()
         return {person: await self._seen(person, people, sights) for person in ids}
 
+    async def key_lately(self, key_id: str) -> ProviderKey | None:
+        """Return the provider key of that id, as Home lists it."""
+        return next((one.key for one in await self._keys_lately.get() if one.key.id == key_id), None)
+
     async def _sights(self) -> Sights:
         last = [one for one in await self._store.recent(SEARCHED) if one.is_over][:LAST]
-        return Sights(tuple(map(self._people.strict, await self._store.under_way())), tuple(last))
+        under_way = tuple(map(self._people.strict, await self._store.under_way()))
+        due = tuple(map(self._people.strict, await self._store.revocations_due(DUE)))
+        return Sights(under_way, tuple(last), due, await self._keys_if_any())
+
+    async def _keys_if_any(self) -> tuple[Aged, ...] | None:
+        try:
+            async with asyncio.timeout(KEYS_WITHIN):
+                return await self._keys_lately.get()
+        except (Refused, TimeoutError):
+            return None
+
+    @cached_property
+    def _keys_lately(self) -> Lately[tuple[Aged, ...]]:
+        return Lately(self.keys_by_age, self._now, KEYS_KEPT)
 
     async def _seen(self, person: str, people: People, sights: Sights) -> Seen:
         try:
             permissions = await people.permissions(person)
             check_member(permissions.person)
-            under = {one.policy: await people.permissions(person, one.policy) for one in sights.under_way}
+            policies = {one.policy for one in (*sights.under_way, *sights.due)}
+            under = {policy: await people.permissions(person, policy) for policy in policies}
         except (NotAllowed, Unanswerable) as refusal:
             return refusal
         return overview(sights, permissions, under)

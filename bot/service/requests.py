@@ -14,6 +14,7 @@ from bot.rotation.errors import (
     WrongState,
 )
 from bot.rotation.fingerprint import is_made_with
+from bot.rotation.history import Wanted
 from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.lookup import find_key, meant, search
 from bot.rotation.naming import new_id, tag_of
@@ -103,9 +104,9 @@ class Requests(Verbs):
         """Return a page of the rotations under way, oldest first."""
         return await self._store.page_under_way(number, size)
 
-    async def history(self, most: int = 10) -> list[Rotation]:
-        """Return the last rotations, newest first."""
-        return await self._store.recent(most)
+    async def search(self, wanted: Wanted, number: int, size: int) -> Page:
+        """Return a page of the rotations that are *wanted*, the newest first."""
+        return await self._store.search(wanted, number, size)
 
     async def begin(
         self, asked: str, *, by: str, team: str, channel: str, request: str, show: Callable[[Rotation], Awaitable[None]]

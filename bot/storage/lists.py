@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 
 from bot.rotation.age import made_at
+from bot.rotation.history import Outline, Wanted
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
@@ -17,6 +18,10 @@ from bot.storage.reading import readable
 
 RECORDS = 20
 """How many records are read at a time."""
+
+
+OUTLINES = 20_000
+"""Of how many rotations a process keeps an outline, some kilobytes each."""
 
 
 class Page(NamedTuple):
@@ -45,6 +50,8 @@ class Lists:
         self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._everything = asyncio.Semaphore(1)
+        self._outlines: dict[str, Outline] = {}
+        """Of rotations that are over: what a search looks at does not change any more."""
 
     async def time(self) -> datetime:
         """Return the time by Redis's clock, which all processes go by."""
@@ -108,6 +115,37 @@ class Lists:
         async with answering():
             ids = await self._redis.zrevrange(self.key("all"), 0, most - 1)
         return await self._load_all(ids)
+
+    async def search(self, wanted: Wanted, number: int, size: int) -> Page:
+        """Return a page of the rotations that are *wanted*, the newest first; a *number* beyond the last means that.
+
+        It reads every record of the time that is asked for once; of those that are over, it keeps what a search needs.
+        """
+        begin = wanted.begin.timestamp() if wanted.begin else "-inf"
+        end = f"({wanted.end.timestamp()}" if wanted.end else "+inf"
+        async with answering():
+            ids = await self._redis.zrange(self.key("all"), end, begin, desc=True, byscore=True)
+        async with self._everything:
+            outlines = {id_: outline async for id_, outline in self._outlined(ids)}
+        found = [id_ for id_ in ids if id_ in outlines and outlines[id_].matches(wanted)]
+        first = max(0, min(number - 1, (len(found) - 1) // size)) * size
+        chosen = found[first : first + size]
+        return Page(await self._load_all(chosen), first, first + len(chosen), len(found))
+
+    async def _outlined(self, ids: Sequence[str]) -> AsyncIterator[tuple[str, Outline]]:
+        """Yield the outline of each readable record of ours."""
+        for begin in range(0, len(ids), RECORDS):
+            batch = ids[begin : begin + RECORDS]
+            unknown = [id_ for id_ in batch if id_ not in self._outlines]
+            fresh = {}
+            for rotation in await self._load_all(unknown):
+                fresh[rotation.id] = outline = Outline.of(rotation)
+                if rotation.is_over and len(self._outlines) < OUTLINES:
+                    self._outlines[rotation.id] = outline
+            for id_ in batch:
+                if outline_ := self._outlines.get(id_) or fresh.get(id_):
+                    yield id_, outline_
+            await asyncio.sleep(0)
 
     async def revocations_due(self, most: int) -> list[Rotation]:
         """Return up to *most* rotations whose credential is still to be revoked at its provider, the next due first."""

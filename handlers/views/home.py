@@ -5,20 +5,44 @@ from datetime import datetime
 from typing import TypeVar
 
 from bot.rotation.actions import Action
+from bot.rotation.age import Aged
 from bot.rotation.attention import harm
+from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Overview, Waiting
+from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views.blocks import Block, actions, button, code, context, header, link_button, section, sentence, when
+from handlers.views import revoking
+from handlers.views.blocks import (
+    Block,
+    actions,
+    button,
+    code,
+    context,
+    header,
+    link_button,
+    section,
+    sentence,
+    visible,
+    when,
+)
 from handlers.views.links import OPEN_CARD
 from handlers.views.words import mark, state_label
 
 T = TypeVar("T")
 
-HOME_PICK = "home_pick"
+HOME_PICK, HOME_ROTATE, HOME_HISTORY = "home_pick", "home_rotate", "home_history"
 
-WAITING_MOST, UNDER_WAY_MOST = 10, 10
+WAITING_MOST, UNDER_WAY_MOST, DUE_MOST, KEYS_MOST = 10, 10, 5, 20
 """How many of each part are listed: Slack takes 100 blocks."""
+
+AS_OF = "as_of"
+"""The block with the time at which the tab was drawn: it stays as it is until somebody opens it again."""
+
+VALUE_MOST = 150
+"""Characters of an option's value, which holds a key's id."""
+
+SPOKEN_MOST = 75
 
 LINE_MOST = 600
 """Characters of one line."""
@@ -32,10 +56,12 @@ DOES: Mapping[Action, str] = {
     Action.ENTER_SECRET: "Give the new secret.",
     Action.TRY_AGAIN: ON_CARD,
     Action.ANOTHER_SECRET: ON_CARD,
+    Action.VERIFY_AGAIN: "Look at the card, then let Keyturn verify again.",
     Action.ROLL_BACK: ON_CARD,
     Action.CANCEL: ON_CARD,
     Action.ACCEPT_UNPROVED: ON_CARD,
     Action.START: "Look at the card, then say whether models may move.",
+    Action.ON_IT: "Callers fail: look at the card, and say there whether you take care of it.",
     Action.REVOKED: "Revoke the API key at its provider.",
     Action.NOT_NEEDED: "Revoke the API key at its provider.",
     Action.DELETE_OLD_KEY: "Look at the card, then approve the delete of the old key or say what speaks against it.",
@@ -43,9 +69,18 @@ DOES: Mapping[Action, str] = {
 """What a person does about a rotation that waits for them; an approval counts for what is shown, so the card has it."""
 
 
-def home(overview: Overview, links: Links) -> Block:
+def home(overview: Overview, links: Links, now: datetime) -> Block:
     """Draw the tab of a full member."""
-    return _view([*_top(overview), *_waiting(overview, links), *_under_way(overview, links), *_last(overview, links)])
+    parts = (
+        _top(overview),
+        _waiting(overview, links),
+        _under_way(overview, links),
+        _due(overview, links),
+        _keys(overview, now),
+        _last(overview, links),
+        [context(f"As of {when(now)}. Open this tab again to see it as it is then.") | {"block_id": AS_OF}],
+    )
+    return _view([block for part in parts for block in part])
 
 
 def closed(said: str) -> Block:
@@ -58,7 +93,8 @@ def _view(blocks: list[Block]) -> Block:
 
 
 def _top(overview: Overview) -> list[Block]:
-    return actions([button("Rotate a key", HOME_PICK, "home", style="primary")] if overview.may_request else [])
+    pick = [button("Rotate a key", HOME_PICK, "home", style="primary")] if overview.may_request else []
+    return actions([*pick, button("History…", HOME_HISTORY, "home")])
 
 
 def _waiting(overview: Overview, links: Links) -> Iterator[Block]:
@@ -107,6 +143,50 @@ def _asked_for(rotation: Rotation) -> str:
     return f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
 
 
+def _due(overview: Overview, links: Links) -> Iterator[Block]:
+    yield header("Revocations due")
+    empty = "None. After a delete the old API key still works at its provider: here stands who revokes it, until when."
+    yield from _listed(overview.due, lambda one: _to_revoke(one, links), DUE_MOST, "Each card has its own.", empty)
+
+
+def _to_revoke(rotation: Rotation, links: Links) -> Block:
+    said = revoking.task(rotation).partition("\n")[0]
+    name = code(rotation.plan.old_key.display_name, 60)
+    return section(f"{name}: {said}", LINE_MOST) | _opening(links.get(rotation.id, ""))
+
+
+def _keys(overview: Overview, now: datetime) -> Iterator[Block]:
+    yield header("Keys by age")
+    if overview.keys is None:
+        yield section(
+            "AISIX can't be read now. Open this tab again in a minute; if it stays, see `python -m bot check`."
+        )
+        return
+    empty = "AISIX lists no provider key. Add one there first."
+    more = "`/rotate-key` lists all." if overview.may_request else ""
+    yield from _listed(overview.keys, lambda one: _key(one, overview, now), KEYS_MOST, more, empty)
+    unknown = sum(one.age.since is None for one in overview.keys)
+    if unknown:
+        yield context(f"{plural(unknown, 'key')} of unknown age: neither AISIX nor a rotation of Keyturn tells it.")
+
+
+def _key(aged: Aged, overview: Overview, now: datetime) -> Block:
+    key, age = aged.key, aged.age.at(now)
+    days = plural(age.days, "day") if age and age.days else "less than a day"
+    old = "age unknown" if age is None else f"{days} old"
+    busy = ", being rotated" if key.id in overview.busy else ""
+    said = section(f"{code(key.display_name)} · {code(key.provider, 40)} · {old}{busy}", LINE_MOST)
+    if busy or not overview.may_request or len(key.id) > VALUE_MOST:
+        return said
+    return said | {"accessory": _rotate(key)}
+
+
+def _rotate(key: ProviderKey) -> Block:
+    """Build the button, with the name of its key for people who hear the page."""
+    spoken = visible(f"Rotate {key.display_name}", SPOKEN_MOST)
+    return button("Rotate", HOME_ROTATE, key.id) | {"accessibility_label": spoken}
+
+
 def _last(overview: Overview, links: Links) -> Iterator[Block]:
     yield header("Last rotations")
     if not overview.last:
@@ -132,11 +212,3 @@ def _listed(parts: Sequence[T], draw: Callable[[T], Block], most: int, more: str
     yield from map(draw, parts[:most])
     if (left := len(parts) - most) > 0:
         yield context(f"And {left:,} more. {more}")
-
-
-def stamped(view: Block, now: datetime) -> Block:
-    """Return *view* with the time at its end: it stays as it is until somebody opens it again."""
-    return {
-        **view,
-        "blocks": [*view["blocks"], context(f"As of {when(now)}. Open this tab again to see it as it is then.")],
-    }

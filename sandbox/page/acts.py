@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
+from sandbox.page.screen import HOME_TS
 from sandbox.page.secrets import Secrets
 from sandbox.page.switches import Switch
 from sandbox.slack import Message, Person, Slack
@@ -46,6 +47,11 @@ async def say(desk: Desk, given: Json) -> Json:
     text = given["text"].replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     desk.slack.site.speak(channel, desk.person.id, text, [], thread_ts=given.get("thread_ts"))
     return {}
+
+
+async def open_home(desk: Desk, _given: Json) -> Json:
+    """Open the app's Home."""
+    return {"error": (await desk.person.open_home()).error}
 
 
 async def click(desk: Desk, given: Json) -> Json:
@@ -102,6 +108,7 @@ async def mint(desk: Desk, _given: Json) -> Json:
 ACTS: dict[str, Act] = {
     "command": command,
     "say": say,
+    "home": open_home,
     "click": click,
     "choose": choose,
     "suggest": suggest,
@@ -116,6 +123,8 @@ def _where(desk: Desk, given: Json) -> Message | Json | None:
     """Find the message in which something was pressed; None means the form."""
     if "ts" not in given:
         return None
+    if given["ts"] == HOME_TS and desk.person.home:
+        return desk.person.home
     message = desk.slack.site.world.find(given["channel"], given["ts"])
     found = message or next((each for each in desk.person.ephemerals if each["ts"] == given["ts"]), None)
     if found is None:

@@ -15,6 +15,9 @@ ROLES = {
 """The people that a visitor can act as."""
 
 TOPICS = {"C_OPS": "Keyturn is in this channel", "C_ELSEWHERE": "Keyturn is not in this channel"}
+HOME_TS = "0.000001"
+"""The place of Home among what was said: before everything else."""
+
 READ_ONLY = "Sending messages to this app has been turned off."
 WORKSPACE = "Sandbox"
 PREVIEW = 5
@@ -29,9 +32,19 @@ def screen(slack: Slack, person: str) -> dict[str, Any]:
     return {
         "team": team(slack, person),
         "modals": slack.site.views.stack(person),
+        **home(slack, person),
         **{f"message/{message.channel}/{message.ts}": shown(message) for message in said},
         **{f"ephemeral/{each['channel']}/{each['ts']}": whisper(each) for each in whispered},
     }
+
+
+def home(slack: Slack, person: str) -> dict[str, Json]:
+    """Return the app's Home tab of *person*, above what the app says to them; nothing before they open it."""
+    view, channel = slack.person(person).home, slack.site.world.direct_channel(person).id
+    if view is None:
+        return {}
+    parts = {"channel": channel, "ts": HOME_TS, "user": "U_KEYTURN", "text": "Home", "blocks": view["blocks"]}
+    return {f"message/{channel}/{HOME_TS}": {**parts, "files": [], "thread_ts": None, "edited": False, "home": True}}
 
 
 def team(slack: Slack, person: str) -> Json:
@@ -87,6 +100,7 @@ def _channel(channel: Channel) -> Json:
         "app": app,
         "topic": "What Keyturn says to you alone" if app else TOPICS.get(channel.id, ""),
         "closed": READ_ONLY if app else "",
+        "shared": channel.shared,
     }
 
 

@@ -92,6 +92,20 @@ def test_status_lists_a_page_of_what_is_under_way(desk):
     assert [each["id"] for each in told["rotations"]] == ["r020"]
 
 
+def test_history_finds_what_is_over_too_by_its_filters_and_refuses_what_it_cannot_read(desk):
+    old = rotation(State.CANCELLED, id="r2old11", plan=plan_of("pk_old"), requested_at=later(-86_400), ended_at=NOW)
+    desk.save(old, rotation(id="r3new22", plan=plan_of("pk_new")))
+
+    assert desk.type("history").stdout.startswith("2 rotations found.\nr3new22")
+    assert desk.type("history --key pk_old --by U_REQUESTER").stdout.splitlines()[0] == "1 rotation found."
+    assert desk.type("history --environment nowhere").stdout == "No rotation is like that.\n"
+    [told] = json.loads(desk.type("history --json --until 2026-11-22").stdout)["namespaces"]
+    assert ([each["id"] for each in told["rotations"]], told["total"]) == (["r2old11"], 1)
+    assert told["rotations"][0]["ended_at"] == NOW.isoformat()
+    wrong = desk.type("history --since yesterday")
+    assert (wrong.exit_code, wrong.stderr) == (1, "`since:` and `until:` take a day, as 2026-11-01.\n")
+
+
 def test_status_of_several_bots_names_each_and_of_none_says_so(desk):
     assert desk.type("status").stdout == "Nothing is under way.\n"
     other = Namespace.of("T2", "https://cp.example.com/api")
@@ -242,6 +256,7 @@ COMMANDS = [
     "worker",
     "check",
     "status",
+    "history",
     "show",
     "resume",
     "doctor",

@@ -5,8 +5,9 @@ from datetime import date
 from functools import partial
 from typing import Any
 
-from bot.rotation.age import Age, DueKey, DueKeys, Source
+from bot.rotation.age import Age, DueKey, DueKeys, Source, by_age
 from bot.rotation.errors import AmbiguousKey, UnknownKey
+from bot.rotation.history import Wanted
 from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
@@ -28,8 +29,9 @@ from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import BESIDE, Shut, beside_card, direct, settled
+from handlers.views.history import Found, history_form, history_page
 from handlers.views.holding import held, hold_form, lifted
-from handlers.views.home import closed, home, stamped
+from handlers.views.home import closed, home
 from handlers.views.links import SIGN_IN, Places, sign_in
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
@@ -451,10 +453,25 @@ MESSAGES: Mapping[str, Case] = {
     "answer-bad-secret": answer(objection("one two")),
     "answer-bad-document": answer(objection('{"project": "p", "region": "r"}', "vertex")),
 }
+BUSY = (
+    r.awaiting_secret(),
+    STOPS["rejected"].but(id="r2stop1"),
+    r.awaiting_approval(tally=r.CALLERS).but(id="r3appr2"),
+    r.running("verify", note="2 of 3").but(id="r4verf3"),
+    r.watched().but(id="r5wtch4"),
+)
+ENDED = (r.completed_after_watch().but(id="r6done5"), r.rolled_back().but(id="r7back6"), r.cancelled())
+
+
 MIXED_CAUSES = r.unsure_because(
     r.running("soak", r.plan(r.many(5))), r.RATE_LIMITED.reason, r.LIKELY, r.RATE_LIMITED.reason, "no answer in 30 s"
 )
 VIEWS: Mapping[str, Case] = {
+    "form-history": history_form,
+    "form-history-page": lambda: history_page(
+        Wanted(key="openai"), [Found(rotation, LINK) for rotation in (*BUSY, *ENDED)], 0, 8, 20
+    ),
+    "form-history-nothing": lambda: history_page(Wanted(key="openai"), [], 0, 0, 0),
     "form-picker": lambda: picker("C_OPS"),
     "form-picker-with-a-channel": lambda: picker(key=r.key()),
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
@@ -496,26 +513,34 @@ WHOM = {
     "requester": Permissions(person=Person(id=r.REQUESTER), may_request=True),
     "approver": Permissions(person=Person(id=r.APPROVER), approver=True),
 }
-BUSY = (
-    r.awaiting_secret(),
-    STOPS["rejected"].but(id="r2stop1"),
-    r.awaiting_approval(tally=r.CALLERS).but(id="r3appr2"),
-    r.running("verify", note="2 of 3").but(id="r4verf3"),
-    r.watched().but(id="r5wtch4"),
+OWED = r.completed(revocation=r.revocation(owner=r.APPROVER)).but(id="r8owed7")
+KEYS = by_age(
+    (
+        r.key(id="pk_1", display_name="Anthropic production", provider="anthropic", created_at=r.at(-400 * 86_400)),
+        r.key(id="pk_2", display_name="OpenAI staging", created_at=r.at(-90 * 86_400)),
+        r.key(),
+        r.key(id="pk_3", display_name="Vertex", provider="vertex"),
+    ),
+    {},
 )
-ENDED = (r.completed_after_watch().but(id="r6done5"), r.rolled_back().but(id="r7back6"), r.cancelled())
+MANY_KEYS = by_age(
+    (r.key(id=f"pk_{n}", display_name=f"Key {n:03}", created_at=r.at(-n * 43_200)) for n in range(500)), {}
+)
 
 
-def seen(who: str, under_way: tuple[Rotation, ...] = BUSY, last: tuple[Rotation, ...] = ENDED) -> Case:
+def seen(who: str, under_way: tuple[Rotation, ...] = BUSY, last: tuple[Rotation, ...] = ENDED, **more: Any) -> Case:
     """Return the Home tab of one person."""
-    shown = overview(Sights(under_way, last), WHOM[who])
-    return lambda: stamped(home(shown, {rotation.id: LINK for rotation in (*under_way, *last)}), r.at(1000))
+    shown = overview(Sights(under_way, last, **{"keys": KEYS} | more), WHOM[who])
+    links = {rotation.id: LINK for rotation in (*under_way, *last, *more.get("due", ()))}
+    return lambda: home(shown, links, r.at(1000))
 
 
 HOMES: Mapping[str, Case] = {
-    "home-requester": seen("requester"),
-    "home-approver": seen("approver"),
-    "home-empty": seen("requester", (), ()),
+    "home-requester": seen("requester", due=(OWED,)),
+    "home-approver": seen("approver", due=(OWED,)),
+    "home-empty": seen("requester", (), (), keys=()),
+    "home-without-aisix": seen("requester", (), (), keys=None),
+    "home-500-keys": seen("requester", keys=MANY_KEYS),
     "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
     "home-hostile": seen("requester", (r.awaiting_secret(HOSTILE_PLAN), STOPS["drift"].but(plan=HOSTILE_PLAN))),
     "home-guest": lambda: closed(NO_MEMBER["guest"][0]),

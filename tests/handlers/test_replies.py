@@ -16,8 +16,9 @@ from bot.rotation.people import NOBODY, People
 from bot.rotation.record import Rotation
 from bot.storage.lists import Page
 from handlers.announcer import SlackAnnouncer
-from handlers.commands import LISTED, PAGE, status
+from handlers.commands import said_to_us, status
 from handlers.direct_messages import Pushes
+from handlers.lists import PAGE
 from handlers.views import alarm, card, composed, summary, words
 from handlers.views.around import Around, told
 from handlers.views.buttons import press
@@ -242,7 +243,7 @@ async def test_the_list_tells_a_watch_from_what_is_still_to_come(thread: Thread)
 async def test_a_long_list_comes_in_pages_and_says_what_it_cannot_show(thread: Thread) -> None:
     rotations = AsyncMock()
     rotations.under_way.return_value = Page([r.running("verify")] * (PAGE - 1), PAGE, 2 * PAGE, 2500)
-    said = await status(rotations, thread.announcer, "U_MEMBER", 2)
+    said = await status(rotations, thread.announcer, "U_MEMBER", "2")
 
     assert rotations.under_way.await_args.args == (2, PAGE)
     assert said.startswith("Under way, 11 to 20 of 2,500:\n• ")
@@ -263,12 +264,25 @@ async def test_a_list_cuts_no_line_and_counts_those_that_do_not_fit(thread: Thre
 
 @pytest.mark.parametrize(
     ("typed", "asks"),
-    [("status", ("status", None)), ("Status 12", ("Status", "12")), ("status 0", None), ("status prod", None)],
+    [
+        ("status", ("status", "")),
+        ("Status 12", ("status", "12")),
+        ("status 0", None),
+        ("status prod", None),
+        ("history", ("history", "")),
+        ("History 2", ("history", "2")),
+        ("history key:OpenAI prod since:2026-11-01", ("history", "key:OpenAI prod since:2026-11-01")),
+        ("history of tests", None),
+        ("receipt r7k2abc", ("receipt", "r7k2abc")),
+        ("receipt OpenAI (2026-11-23 r7k2abc-2)", ("receipt", "OpenAI (2026-11-23 r7k2abc-2)")),
+        ("receipt printer", None),
+        ("help desk", None),
+    ],
 )
-def test_a_word_of_ours_may_have_a_page_and_anything_else_is_a_key(typed: str, asks: tuple[str, str] | None) -> None:
-    found = LISTED.fullmatch(typed)
-
-    assert (found and found.groups()) == asks
+def test_a_word_of_ours_may_have_what_it_takes_and_anything_else_is_a_key(
+    typed: str, asks: tuple[str, str] | None
+) -> None:
+    assert said_to_us(typed) == asks
 
 
 # --- composed once ---

@@ -78,7 +78,18 @@ def test_everything_that_the_bot_sends_is_drawn():
         "button",
         "external_select",
     } <= sent
-    assert sent <= drawn | {"mrkdwn", "plain_text", "modal", "raw_text", "raw_number", "line", "bar", "area", "pie"}
+    assert sent <= drawn | {
+        "mrkdwn",
+        "plain_text",
+        "modal",
+        "home",
+        "raw_text",
+        "raw_number",
+        "line",
+        "bar",
+        "area",
+        "pie",
+    }
 
 
 def test_the_message_box_knows_every_word_of_the_command():

@@ -14,8 +14,9 @@ from redis import Redis
 
 from bot.app import Parts
 from bot.rotation.actions import Action
-from bot.rotation.age import Age, DueKey, DueKeys
+from bot.rotation.age import Age, DueKey, DueKeys, by_age
 from bot.rotation.errors import AmbiguousKey
+from bot.rotation.history import Wanted
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Sights, overview
 from bot.rotation.parts import Which
@@ -27,6 +28,7 @@ from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.views.ages import age_list
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.history import HISTORY_PAGE, history_form, history_page
 from handlers.views.holding import HOLD_FORM, hold_form
 from handlers.views.home import home
 from handlers.views.links import LINKS
@@ -59,11 +61,17 @@ command status              x         x        x      x     x       x      g    
 command history             x         x        x      x     x       x      g     g       f        e      b   d
 command hold                H         H        x      x     H       H      g     g       f        e      b   d
 command unhold              H         H        x      x     H       H      g     g       f        e      b   d
+command history key:openai  x         x        x      x     x       x      g     g       f        e      b   d
+command receipt r7k2abc     x         x        x      x     x       x      g     g       f        e      b   d
 command help                x         x        x      x     x       x      x     x       f        x      x   x
 shortcut rotate_a_key       x         x        R      x     R       R      g     g       e        e      b   d
 shortcut rotate_a_key_here  x         x        R      x     R       R      g     g       e        e      b   d
 event app_home_opened       x         x        x      x     x       x      g     g       e        e      b   d
 action home_pick            x         x        R      x     R       R      g     g       e        e      b   d
+action home_rotate          x         x        R      x     R       R      g     g       e        e      b   d
+action home_history         x         x        x      x     x       x      g     g       e        e      b   d
+view history_form           x         x        x      x     x       x      g     g       e        e      b   d
+view history_page           x         x        x      x     x       x      g     g       e        e      b   d
 action enter_secret         x         S        R      x     R       R      g     g       e        e      b   d
 action cancel               x         T        x      x     T       T      g     g       e        e      b   d
 action start                A         A        x      A     A       A      g     g       e        e      b   d
@@ -207,7 +215,9 @@ def on_home(label: str) -> Do:
 
     async def pressed(scene: Scene) -> Any:
         everything = Permissions(person=Person(id=scene.person.id), may_request=True, approver=True)
-        view = home(overview(Sights((scene.rotation,), ()), everything), {})
+        key = scene.stage.key_named(KEY)
+        keys = by_age((ProviderKey(id=key.id, display_name=KEY),), {})
+        view = home(overview(Sights((), (), keys=keys), everything), {}, scene.built.world.now())
         return await scene.person.click(label, scene.stage.slack.site.views.publish(scene.person.id, view))
 
     return pressed
@@ -233,11 +243,17 @@ ACTS: Mapping[str, Act] = {
     "command history": Act(type_in("history"), words="The last rotations:"),
     "command hold": Act(type_in(f"hold {KEY}")),
     "command unhold": Act(type_in(f"unhold {KEY}"), words="No hold counts for that key."),
+    "command history key:openai": Act(type_in("history key:openai"), words="Found, the newest first:"),
+    "command receipt r7k2abc": Act(type_in("receipt r7k2abc"), words="It has no receipt"),
     "command help": Act(type_in("help"), words="rotates a provider key without an outage"),
     "shortcut rotate_a_key": Act(lambda scene: scene.person.shortcut(ROTATE)),
     "shortcut rotate_a_key_here": Act(lambda scene: scene.person.shortcut(ROTATE_HERE, scene.card)),
     "event app_home_opened": Act(look, words="Waits for you"),
     "action home_pick": Act(on_home("Rotate a key")),
+    "action home_rotate": Act(on_home("Rotate")),
+    "action home_history": Act(on_home("History…")),
+    "view history_form": Act(submit(lambda _: history_form(), key=""), words="1 rotation."),
+    "view history_page": Act(submit(lambda _: history_page(Wanted(), (), 0, 1, 2)), words="1 rotation."),
     "action enter_secret": Act(click(Action.ENTER_SECRET)),
     "action cancel": Act(click(Action.CANCEL)),
     "action start": Act(click(Action.START), r.awaiting_start()),
@@ -283,7 +299,8 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     links = {f"action {name}" for name in LINKS}  # they only open a page
     listeners = {f"{kind} {name}" for kind, name in registered()} - {f"command {COMMAND}"} - links
     buttons = {f"action {action.name.lower()}" for action in Action}
-    words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS))}
+    words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS) if word != "receipt")}
+    words |= {"command history key:openai", "command receipt r7k2abc"}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
     assert {f"view {name}" for name in FORMS} <= listeners
@@ -350,7 +367,8 @@ def _is_creating(rotation: Rotation | None) -> bool:
 async def _seen(scene: Scene, act: Act, result: Any) -> str:
     errors = list(getattr(result, "errors", {}).values())
     modal = scene.person.modal or {}
-    notice = [block["text"]["text"] for block in modal.get("blocks", ()) if not modal.get("callback_id")]
+    is_told = modal.get("callback_id") in ("", HISTORY_PAGE)
+    notice = [block["text"]["text"] for block in modal.get("blocks", ()) if is_told and "text" in block][:1]
     tab = [plain(scene.person.home["blocks"])] if act.do is look and scene.person.home else []
     if told := [*errors, *scene.said, *notice, *tab]:
         return _cell(told[-1], act)
@@ -421,7 +439,10 @@ CANNOT_TELL: Mapping[str, Callable[[Stage], None]] = {
     "who is in the group": lambda stage: stage.slack.faults.fail("usergroups.users.list", times=9),
     "groups at all": lambda stage: setattr(stage.slack, "plan_has_groups", False),
 }
-NEEDS_NO_GROUP = {"command status", "command history"}
+NEEDS_NO_GROUP = {
+    *("command status", "command history", "command history key:openai", "command receipt r7k2abc"),
+    *("action home_history", "view history_form", "view history_page"),
+}
 
 
 @pytest.mark.parametrize("unknown", CANNOT_TELL)

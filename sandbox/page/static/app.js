@@ -73,6 +73,9 @@ class App {
   team() {
     const team = this.live.get("team");
     Object.assign(this.env, { me: team.me, names: team.names, people: team.people, groups: team.groups });
+    this.env.conversations = Object.fromEntries(
+      team.channels.filter((each) => !each.app && !each.shared).map((each) => [each.id, { name: `#${each.name}` }]),
+    );
     const choices = team.picker.map((each) =>
       el("option", { value: each.id, selected: each.id === team.me }, each.label),
     );
@@ -137,6 +140,7 @@ class App {
 
   open(channel) {
     this.channel = channel;
+    if (this.live.get("team").channels.some((each) => each.app && each.id === channel)) this.live.do("home");
     this.openThread(null);
     this.messages([], true);
   }

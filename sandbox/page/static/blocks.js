@@ -43,13 +43,21 @@ export const BLOCKS = {
 export const ELEMENTS = {
   button: (given, block, env) => button(given, block, env),
   checkboxes: (given, block, env) => boxes(given, block, env),
+  conversations_select: (given, block, env) => menu({ ...given, options: listed(env.conversations) }, block, env),
+  datepicker: (given, block, env) => box(given, block, env),
   external_select: (given, block, env) => menu(given, block, env),
   image: (given) => el("img", { src: given.image_url, alt: given.alt_text, class: "thumbnail" }),
   multi_external_select: (given, block, env) => menu(given, block, env),
   multi_static_select: (given, block, env) => menu(given, block, env),
   plain_text_input: (given, block, env) => box(given, block, env),
   static_select: (given, block, env) => menu(given, block, env),
+  users_select: (given, block, env) => menu({ ...given, options: listed(env.people) }, block, env),
 };
+
+/** Options for people or channels, by their ids. */
+function listed(named = {}) {
+  return Object.entries(named).map(([value, { name }]) => ({ text: { type: "plain_text", text: name }, value }));
+}
 
 /** Draw blocks from top to bottom. */
 export function drawBlocks(blocks, env = {}) {
@@ -80,7 +88,7 @@ function byline(message, author) {
     { class: "byline" },
     el("strong", { class: "author" }, author.name),
     author.bot && el("span", { class: "app" }, "APP"),
-    message.ts && el("time", { class: "when", datetime: new Date(message.ts * 1000).toISOString() }, clock(message.ts)),
+    message.ts && !message.home && el("time", { class: "when", datetime: new Date(message.ts * 1000).toISOString() }, clock(message.ts)),
   );
 }
 
@@ -251,6 +259,7 @@ function box(given, block, env) {
     spellcheck: "false",
     autocapitalize: "off",
     placeholder: given.placeholder?.text,
+    type: given.type === "datepicker" ? "date" : null,
   };
   const checked = {
     "aria-invalid": form?.errors[block.block_id] ? "true" : null,

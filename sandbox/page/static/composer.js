@@ -8,6 +8,7 @@ const WORDS = [
   ["/rotate-key NAME-OR-ID", "show what uses it"],
   ["/rotate-key status", "what is under way"],
   ["/rotate-key history", "the last rotations"],
+  ["/rotate-key receipt", "the receipt of a rotation, by its id"],
   ["/rotate-key help", "all this"],
 ];
 
