@@ -6,6 +6,7 @@ from typing import NamedTuple
 from bot.rotation.actions import Action
 from bot.rotation.age import Aged
 from bot.rotation.attention import fails_callers
+from bot.rotation.holds import KeyHold
 from bot.rotation.policies import Policy
 from bot.rotation.policy import Permissions
 from bot.rotation.record import Rotation
@@ -32,6 +33,12 @@ class Sights(NamedTuple):
     keys: tuple[Aged, ...] | None = None
     """The provider keys, the oldest first; None if AISIX can't be read now."""
 
+    overdue: frozenset[str] = frozenset()
+    """The ids of the keys that are older than they may get."""
+
+    holds: Mapping[str, KeyHold] = {}
+    """What keeps keys from being deleted, by their ids."""
+
 
 class Overview(NamedTuple):
     """What one full member sees; each of them sees every rotation, as `/rotate-key status` shows it."""
@@ -48,6 +55,9 @@ class Overview(NamedTuple):
     keys: tuple[Aged, ...] | None = None
     busy: frozenset[str] = frozenset()
     """The ids of the keys that a rotation under way replaces or makes."""
+
+    overdue: frozenset[str] = frozenset()
+    holds: Mapping[str, KeyHold] = {}
 
 
 def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Permissions] | None = None) -> Overview:
@@ -71,4 +81,6 @@ def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Pe
         tuple(one for one in sights.due if one.id not in theirs),
         sights.keys,
         frozenset(key.id for one in sights.under_way for key in one.keys if one.concerns(key)),
+        sights.overdue,
+        sights.holds,
     )

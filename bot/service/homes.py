@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import cached_property
 
-from bot.rotation.age import Aged
+from bot.rotation.age import Aged, is_due
 from bot.rotation.errors import NotAllowed, Refused, Unanswerable
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Overview, Sights, overview
@@ -43,24 +43,30 @@ class Homes(Ages):
 
     async def key_lately(self, key_id: str) -> ProviderKey | None:
         """Return the provider key of that id, as Home lists it."""
-        return next((one.key for one in await self._keys_lately.get() if one.key.id == key_id), None)
+        return next((one.key for one in (await self._keys_lately.get())[0] if one.key.id == key_id), None)
 
     async def _sights(self) -> Sights:
         last = [one for one in await self._store.recent(SEARCHED) if one.is_over][:LAST]
         under_way = tuple(map(self._people.strict, await self._store.under_way()))
         due = tuple(map(self._people.strict, await self._store.revocations_due(DUE)))
-        return Sights(under_way, tuple(last), due, await self._keys_if_any())
+        keys, overdue = await self._keys_if_any()
+        return Sights(under_way, tuple(last), due, keys, overdue, await self._store.holds(self._now()))
 
-    async def _keys_if_any(self) -> tuple[Aged, ...] | None:
+    async def _keys_if_any(self) -> tuple[tuple[Aged, ...] | None, frozenset[str]]:
         try:
             async with asyncio.timeout(KEYS_WITHIN):
                 return await self._keys_lately.get()
         except (Refused, TimeoutError):
-            return None
+            return None, frozenset()
 
     @cached_property
-    def _keys_lately(self) -> Lately[tuple[Aged, ...]]:
-        return Lately(self.keys_by_age, self._now, KEYS_KEPT)
+    def _keys_lately(self) -> Lately[tuple[tuple[Aged, ...], frozenset[str]]]:
+        return Lately(self._aged, self._now, KEYS_KEPT)
+
+    async def _aged(self) -> tuple[tuple[Aged, ...], frozenset[str]]:
+        """Return every key, and the ids of those that are older than they may get."""
+        aged, every, now = await self.keys_by_age(), await self._every(), self._now()
+        return aged, frozenset(key.id for key, age in aged if is_due(age, every(key), now))
 
     async def _seen(self, person: str, people: People, sights: Sights) -> Seen:
         try:

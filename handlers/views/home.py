@@ -175,7 +175,10 @@ def _key(aged: Aged, overview: Overview, now: datetime) -> Block:
     days = plural(age.days, "day") if age and age.days else "less than a day"
     old = "age unknown" if age is None else f"{days} old"
     busy = ", being rotated" if key.id in overview.busy else ""
-    said = section(f"{code(key.display_name)} · {code(key.provider, 40)} · {old}{busy}", LINE_MOST)
+    due = " · *due for a rotation*" if key.id in overview.overdue and not busy else ""
+    hold = overview.holds.get(key.id)
+    kept = f" · on hold until {hold.end} by <@{hold.by}>" if hold else ""
+    said = section(f"{code(key.display_name)} · {code(key.provider, 40)} · {old}{busy}{due}{kept}", LINE_MOST)
     if busy or not overview.may_request or len(key.id) > VALUE_MOST:
         return said
     return said | {"accessory": _rotate(key)}

@@ -16,6 +16,16 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_people_who_are_no_full_members_hear_why",
             "",
         ),
+        "A guest's Home shows keys and people.": Guard(
+            "            check_member(permissions.person)\n            policies",
+            "test_who_is_a_guest_by_now_sees_one_sentence_and_is_forgotten",
+            "            policies",
+        ),
+        "Guests and strangers search the history.": Guard(
+            """await rotations.check_may_look("history", by=by)\n        page""",
+            "test_the_filters_reach_the_search_and_the_page_comes_in_the_place_of_the_form",
+            "page",
+        ),
         "Somebody whom REQUESTERS does not name begins a rotation.": Guard(
             "if not permissions.may_request:", "test_only_people_named_in_requesters_may_ask"
         ),

@@ -536,7 +536,7 @@ def seen(who: str, under_way: tuple[Rotation, ...] = BUSY, last: tuple[Rotation,
 
 
 HOMES: Mapping[str, Case] = {
-    "home-requester": seen("requester", due=(OWED,)),
+    "home-requester": seen("requester", due=(OWED,), overdue=frozenset({"pk_1"}), holds={"pk_2": HOLD}),
     "home-approver": seen("approver", due=(OWED,)),
     "home-empty": seen("requester", (), (), keys=()),
     "home-without-aisix": seen("requester", (), (), keys=None),

@@ -11,8 +11,11 @@ import pytest
 from handlers.commands import COMMAND, WORDS
 from sandbox.company import LAG, company
 from sandbox.page import router
+from sandbox.page.acts import ACTS, Desk
+from sandbox.page.screen import HOME_TS, screen
 from sandbox.page.server import STATIC, Page
 from sandbox.page.workshop import Workshop
+from sandbox.slack import Slack
 from tests.sandbox.programs import PROJECT
 from tests.sandbox.windows import window
 
@@ -116,6 +119,20 @@ async def test_what_nobody_takes_shows_what_slack_would_show_to_that_person_only
         await guest.until(lambda seen: "&lt;b&gt;hello&lt;/b&gt;" in seen.told())
 
         assert "dispatch_failed" not in approver.told()
+
+
+async def test_home_stands_above_what_the_app_says_and_its_buttons_are_pressed_as_one_of_home():
+    async with Slack() as slack:
+        person, desk = slack.person("U_MEMBER"), Desk(slack, slack.person("U_MEMBER"), [], None)
+        given = {"channel": "D_U_MEMBER", "ts": HOME_TS, "label": "History…", "row": "row", "value": "home"}
+        assert f"message/D_U_MEMBER/{HOME_TS}" not in screen(slack, person.id)
+        button = {"type": "button", "text": {"type": "plain_text", "text": "History…"}, "value": "home"}
+        view = {"type": "home", "blocks": [{"type": "actions", "block_id": "row", "elements": [button]}]}
+        slack.site.views.publish(person.id, view)
+
+        assert screen(slack, person.id)[f"message/D_U_MEMBER/{HOME_TS}"]["blocks"][0]["block_id"] == "row"
+        await ACTS["click"](desk, given)
+        assert slack.payloads[-1]["payload"]["container"]["type"] == "view"
 
 
 @pytest.mark.parametrize(

@@ -61,3 +61,27 @@ async def test_an_app_without_a_home_tab_goes_on(stage: Stage) -> None:
     )
 
     assert KEY in (await stage.ask()).plain
+
+
+async def test_the_history_is_found_from_home_and_by_the_command_with_the_receipt(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    card = await stage.ask()
+    await stage.is_linked()
+    rotation = await stage.record()
+    await person.open_home()
+    await says(stage, person, "History…")
+    await says(stage, person, "being rotated")
+
+    await person.click("History…", person.home)
+    await stage.slack.until(lambda: person.modal, what="the form")
+    assert (await person.submit({"key": "openai", "by": "U_REQUESTER", "environment": "production"})).errors == {}
+    assert "1 rotation." in plain(person.modal["blocks"])
+    assert f"p{card.ts.replace('.', '')}" in str(person.modal["blocks"])
+    await person.close_modal()
+
+    await person.command("history key:openai by:<@U_REQUESTER|requester> since:2026-01-01")
+    assert "Found, the newest first:" in await stage.told("U_REQUESTER", "Found")
+    await person.command("history by:<@U_MEMBER>")
+    await stage.told("U_REQUESTER", "No rotation is like that.")
+    await person.command(f"receipt {rotation.id}")
+    assert "|open>" in await stage.told("U_REQUESTER", "It has no receipt")
