@@ -13,11 +13,27 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
 from handlers.views.asking import NOT_NEEDED_FORM
+from handlers.views.exposure_forms import EXPOSURE_FORM, REVIEW_FORM
 from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
 from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
+
+FORMS: dict[str, Callable[..., Awaitable[None]]] = {
+    PICKER: modals.pick_key,
+    HISTORY_FORM: history.find,
+    HISTORY_PAGE: history.turn,
+    SECRET_FORM: modals.give_secret,
+    TAKE_BACK_FORM: modals.take_back,
+    ACCEPTANCE_FORM: modals.accept_unproved,
+    DELETE_FORM: modals.delete_anyway,
+    NOT_NEEDED_FORM: modals.say_not_needed,
+    HOLD_FORM: modals.hold_key,
+    EXPOSURE_FORM: modals.report_exposure,
+    REVIEW_FORM: modals.give_review,
+}
+"""What takes each form."""
 
 
 def register(
@@ -51,12 +67,5 @@ def register(
     for action_id in LINKS:
         app.action(action_id)(actions.open_link)
     app.options(VALUE)(modals.find_keys)
-    app.view(PICKER)(modals.pick_key)
-    app.view(HISTORY_FORM)(history.find)
-    app.view(HISTORY_PAGE)(history.turn)
-    app.view(SECRET_FORM)(modals.give_secret)
-    app.view(TAKE_BACK_FORM)(modals.take_back)
-    app.view(ACCEPTANCE_FORM)(modals.accept_unproved)
-    app.view(DELETE_FORM)(modals.delete_anyway)
-    app.view(NOT_NEEDED_FORM)(modals.say_not_needed)
-    app.view(HOLD_FORM)(modals.hold_key)
+    for callback_id, form in FORMS.items():
+        app.view(callback_id)(form)

@@ -20,6 +20,7 @@ from handlers.picking import from_anywhere, listed_key
 from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import not_needed_form
 from handlers.views.buttons import SHOWN
+from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import SIGN_IN, sign_in
 from handlers.views.modal import acceptance_form, delete_form
@@ -194,6 +195,24 @@ async def choose_key(
     await start(key_id, channel_of(body), body, rotations, announcer)
 
 
+@answered
+async def exposed(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_exposure(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), exposure_form(rotation), press_again(Action.EXPOSED))
+
+
+@answered
+async def review(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_review(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), review_form(rotation), press_again(Action.REVIEW))
+
+
 async def open_link(ack: AsyncAck) -> None:
     """Acknowledge that somebody follows a link: the browser opens it, but without an answer Slack shows a warning."""
     await ack()
@@ -212,6 +231,8 @@ LISTENERS = {
     Action.REVOKED: revoked,
     Action.NOT_NEEDED: not_needed,
     Action.ON_IT: on_it,
+    Action.EXPOSED: exposed,
+    Action.REVIEW: review,
 }
 """One listener per button; a test checks that none is missing."""
 

@@ -18,6 +18,7 @@ from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.forms import Forms, another_form_of
 from handlers.payload import chosen, chosen_date, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.views.exposure_forms import REACH, SINCE, WHAT, WHERE
 from handlers.views.holding import UNTIL, held
 from handlers.views.modal import CAUSES, CHANNEL, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
 
@@ -151,6 +152,22 @@ async def say_not_needed(ack: AsyncAck, view: Json, body: Json, rotations: Rotat
     reason = typed(view, REASON, VALUE)
     work = rotations.not_needed(said(view.get("private_metadata")), reason, by=person_of(body))
     await taken(ack, work, REASON, late=f"{SLOW}, or press again.")
+
+
+async def report_exposure(
+    ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background
+) -> None:
+    told = {field: typed(view, field, VALUE) for field in (WHAT, WHERE, SINCE)}
+    work = rotations.expose(said(view.get("private_metadata")), by=person_of(body), **told)
+    await taken(ack, work, WHAT, late=f"{SLOW}, or press again.")
+
+
+async def give_review(
+    ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background
+) -> None:
+    told = {field: typed(view, field, VALUE) for field in (WHAT, WHERE, SINCE, REACH)}
+    work = rotations.give_review(said(view.get("private_metadata")), by=person_of(body), **told)
+    await taken(ack, work, WHAT, late=f"{SLOW}, or press again.")
 
 
 SLOW = "This took too long; see the card for whether it was taken"

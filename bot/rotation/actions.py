@@ -18,3 +18,5 @@ class Action(StrEnum):
     REVOKED = "I've revoked it"
     NOT_NEEDED = "Not needed"
     ON_IT = "I'm on it"
+    EXPOSED = "This secret is exposed"
+    REVIEW = "Give the review"

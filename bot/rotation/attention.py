@@ -139,4 +139,5 @@ def gist(rotation: Rotation) -> str:
     pushes = f"{[nudge.at for nudge in rotation.nudges]}/{rotation.on_it and rotation.on_it.at}"
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{pushes}/{rotation.stale_at}/{rotation.parked_at}"
     task = f"/{rotation.is_owed}" if rotation.revocation else ""
-    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}/{harm(rotation)}{task}"
+    leak = f"/{rotation.review is not None}" if rotation.exposed else ""
+    return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}/{harm(rotation)}{task}{leak}"

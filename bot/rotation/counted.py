@@ -39,6 +39,12 @@ class OldKeyUsage(Frozen):
     count: int = 0
     """Requests since Keyturn reset the count; even one is too many."""
 
+    total: int = 0
+    """Requests since every model left it; no reset forgets them. 0 in records of older versions."""
+
+    first_at: datetime | None = None
+    """When the first of them was counted."""
+
     about: tuple[str, ...] = ()
     """What used the old key, as far as the counters name it."""
 

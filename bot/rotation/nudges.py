@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
+from bot.rotation import exposure
 from bot.rotation.attention import began_at, occasion, pages
 from bot.rotation.hours import Calendar
 from bot.rotation.parts import Nudge
@@ -23,10 +24,12 @@ class Kind(StrEnum):
     """What kind of thing waits for people."""
 
     HARM = "harm"
+    LEAK = "leak"
     STOP = "stop"
     SECRET = "secret"  # noqa: S105 - a kind of matter
     START = "start"
     APPROVAL = "approval"
+    REVIEW = "review"
 
 
 class Whom(StrEnum):
@@ -70,10 +73,12 @@ class Paces(NamedTuple):
 
 RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
     Kind.HARM: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
+    Kind.LEAK: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
     Kind.STOP: lambda paces: Rhythm(paces.stop_reminder, 5),
     Kind.SECRET: lambda paces: Rhythm(paces.stop_reminder, 3),
     Kind.START: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
+    Kind.REVIEW: lambda paces: Rhythm(paces.stop_reminder, 5),
 }
 """The rhythm of each kind of matter; a test checks that none is missing."""
 
@@ -83,6 +88,21 @@ def _harm(rotation: Rotation) -> Matter | None:
     if not pages(rotation) or is_taken(rotation):
         return None
     return Matter(Kind.HARM, occasion(rotation), since, Whom.BOTH)
+
+
+def _leak(rotation: Rotation) -> Matter | None:
+    """A leak, or something new about it, that nobody has taken on yet."""
+    at = exposure.newest(rotation)
+    if at is None or _harm(rotation) or (rotation.on_it and rotation.on_it.at >= at):
+        return None
+    return Matter(Kind.LEAK, f"leak:{at.isoformat()}", at, Whom.APPROVERS)
+
+
+def _review(rotation: Rotation) -> Matter | None:
+    at = rotation.ended_at or rotation.deleted_at
+    if at is None or not exposure.review_is_due(rotation):
+        return None
+    return Matter(Kind.REVIEW, f"waits:review:{at.isoformat()}", _since(rotation, at), Whom.REQUESTER)
 
 
 def _stop(rotation: Rotation) -> Matter | None:
@@ -120,7 +140,9 @@ def _since(rotation: Rotation, at: datetime) -> datetime:
     return max(at, rotation.on_it.at) if rotation.on_it else at
 
 
-MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (_harm, _stop, _secret, _start, _approval)
+MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (
+    _harm, _leak, _stop, _secret, _start, _approval, _review,
+)  # fmt: skip
 """What may wait for people."""
 
 
@@ -134,9 +156,15 @@ def harmful(rotation: Rotation) -> Matter | None:
     return _harm(rotation)
 
 
+def leaking(rotation: Rotation) -> Matter | None:
+    """Return the leak that nobody has taken on; harm comes first."""
+    return _leak(rotation)
+
+
 def is_taken(rotation: Rotation) -> bool:
-    """Return whether somebody is on all the harm there is: they said so after the newest of it began."""
-    return rotation.on_it is not None and pages(rotation) and rotation.on_it.at >= began_at(rotation)
+    """Return whether somebody is on all there is of harm, or of a leak: they said so after the newest of it began."""
+    since = began_at(rotation) if pages(rotation) else exposure.newest(rotation)
+    return rotation.on_it is not None and since is not None and rotation.on_it.at >= since
 
 
 def nudge_of(rotation: Rotation, matter: Matter) -> Nudge | None:

@@ -59,6 +59,35 @@ class Void(Frozen):
     """
 
 
+class Exposure(Frozen):
+    """Somebody's word that people know the old secret who must not know it. It never holds the secret."""
+
+    by: str
+    at: datetime
+    revoke_by: datetime
+    """By when the old key must be revoked at the provider."""
+
+    what: str = ""
+    where: str = ""
+    since: str = ""
+    """What people wrote; empty if they don't know."""
+
+    at_once: bool = False
+    """No model had moved yet, so that all models of an environment move in one wave."""
+
+
+class Review(Frozen):
+    """What people found out about a leak, given before the rotation counts as done."""
+
+    by: str
+    at: datetime
+    what: str
+    where: str
+    since: str
+    reach: str
+    """What was reachable with the secret, and who used it."""
+
+
 REFERS = " refers to the deleted key"
 """How the sentence of such a trouble ends, after the name of what refers to it."""
 

@@ -85,6 +85,7 @@ class Rules(Frozen):
     """Whether an approver's word counts only with a sign-in at the company's provider."""
     rotate_every: timedelta | None
     """How old a key may get before it is listed."""
+    exposed_revoke_within: timedelta
 
     escalation: frozenset[str]
 
@@ -269,6 +270,7 @@ NOBODY = People(
         cards_per_channel=0,
         require_reason=False,
         escalation=frozenset(),
+        exposed_revoke_within=timedelta(0),
         revoke_within=timedelta(0),
         policies=(),
         step_up=False,

@@ -9,10 +9,11 @@ from typing import NamedTuple
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, open_troubles
 from bot.rotation.errors import Late, NotAllowed, WrongState
+from bot.rotation.exposure import may_be_reported, review_is_due
 from bot.rotation.finding import Finding
 from bot.rotation.frozen import Frozen
 from bot.rotation.labels import UNPROVED, label_of
-from bot.rotation.nudges import harmful
+from bot.rotation.nudges import harmful, leaking
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
@@ -75,7 +76,7 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return the buttons of *rotation* now; **I'm on it** comes second while people are paged."""
     first, rest = (buttons := _useful(rotation))[:1], buttons[1:]
-    return (*first, Action.ON_IT, *rest) if harmful(rotation) else buttons
+    return (*first, Action.ON_IT, *rest) if harmful(rotation) or leaking(rotation) else buttons
 
 
 def _useful(rotation: Rotation) -> tuple[Action, ...]:
@@ -85,11 +86,17 @@ def _useful(rotation: Rotation) -> tuple[Action, ...]:
     a start that no approver gives.
     A task comes last, also of a rotation that is over.
     """
-    return (*_for_the_rotation(rotation), *(OF_A_TASK if rotation.is_owed else ()))
+    return (*_for_the_rotation(rotation), *_of_a_leak(rotation), *(OF_A_TASK if rotation.is_owed else ()))
 
 
 OF_A_TASK = (Action.REVOKED, Action.NOT_NEEDED)
 """The buttons of a credential that is still to be revoked at its provider."""
+
+
+def _of_a_leak(rotation: Rotation) -> tuple[Action, ...]:
+    if review_is_due(rotation):
+        return (Action.REVIEW,)
+    return (Action.EXPOSED,) if may_be_reported(rotation) else ()
 
 
 def _for_the_rotation(rotation: Rotation) -> tuple[Action, ...]:

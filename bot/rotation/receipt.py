@@ -42,6 +42,7 @@ def document(rotation: Rotation, record: str, line: str) -> dict[str, Any]:
         "channel": rotation.channel,
         **_keys(rotation),
         **_people(rotation),
+        **_leak(rotation),
         **_times(rotation),
         "counts": Counter(label_of(rotation.finding(model)) for model in rotation.plan.models),
         "models": [_model(rotation, model) for model in rotation.plan.models],
@@ -107,6 +108,12 @@ def _task(task: Revocation | None) -> dict[str, Any]:
     ended = {"by": task.ended_by, "at": _at(task.ended_at), **({"not_needed": task.reason} if task.reason else {})}
     known = {"credential": task.which, "owner": task.owner, "due_at": _at(task.due_at)}
     return {"revocation": {**known, "ended": None if task.is_open else ended}}
+
+
+def _leak(rotation: Rotation) -> dict[str, Any]:
+    """Return what people said of a leak; receipts of other rotations have no such field."""
+    told = {"exposed": rotation.exposed, "review": rotation.review}
+    return {name: word.model_dump(mode="json") for name, word in told.items() if word}
 
 
 def _accepted(word: Acceptance | None) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.parts import Approval, Nudge, OnIt, Replacement, Revocation, Stop, Trouble, Void
+from bot.rotation.parts import Approval, Exposure, Nudge, OnIt, Replacement, Review, Revocation, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.policies import ASKS_NOTHING, Policy
 from bot.rotation.replica import Replica
@@ -221,6 +221,12 @@ class Rotation(Frozen):
 
     troubles: tuple[Trouble, ...] = ()
     """What went wrong since the delete, in order."""
+
+    exposed: Exposure | None = None
+    """The report that the old secret leaked; None if nobody gave one."""
+
+    review: Review | None = None
+    """What was found out about the leak; it is due before the rotation counts as done."""
 
     ended_at: datetime | None = None
     ended_by: str | None = None

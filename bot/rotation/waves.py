@@ -12,8 +12,10 @@ def waves(rotation: Rotation, order: Sequence[str], sizes: Sequence[int]) -> tup
     """Return the affected models in the waves of their cut-over: by environment, the least used first.
 
     *order* names environments (or their ids) that come first. *sizes* are those of each environment's first waves; the
-    rest is the last wave. Without a rehearsal, the first wave is a single model, in place of one.
+    rest is the last wave. Without a rehearsal, the first wave is a single model, in place of one. A leak that was
+    reported in time moves each environment in one wave.
     """
+    sizes = () if rotation.exposed and rotation.exposed.at_once else sizes
     sizes = sizes or ((1,) if rotation.unrehearsed else ())
     environments = sorted(rotation.plan.environments, key=lambda id_: _place(rotation, id_, order))
     return tuple(wave for id_ in environments for wave in _cut(_by_traffic(rotation, id_), sizes))

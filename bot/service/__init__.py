@@ -1,6 +1,6 @@
 """What people can ask of Keyturn, one method each. Each checks the person, saves the record, and queues work."""
 
-from bot.service.decisions import Decisions
+from bot.service.exposures import Exposures
 from bot.service.holding import Holding
 from bot.service.homes import Homes
 from bot.service.replacements import Replacements
@@ -11,5 +11,5 @@ from bot.service.verbs import BeingRotated, LooksLikeSecret
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Requests, Replacements, Decisions, Tasks, Homes, Holding):
+class RotationService(Requests, Replacements, Exposures, Tasks, Homes, Holding):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

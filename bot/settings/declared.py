@@ -226,6 +226,10 @@ class Settings(StoreSettings):
         timedelta(days=1), description="how long an API key that is no longer used may still work at its provider"
     )
 
+    exposed_revoke_within: Limit = Field(
+        timedelta(hours=2), description="by when after its report an exposed key must be revoked at the provider"
+    )
+
     worker_concurrency: int = Field(10, ge=1, title=NUMBER, description="rotations that one worker runs at a time")
     sweep_interval: int = Field(
         5, ge=1, le=30, title=WHOLE_SECONDS, description="the time between searches for forgotten work"

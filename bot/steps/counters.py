@@ -153,14 +153,17 @@ def _silences(rotation: Rotation, since: Rises) -> Rotation:
 
 
 def _heard(before: OldKeyUsage | None, environment: str, replica: Replica, rotation: Rotation) -> OldKeyUsage:
-    more = replica.old > (before.count if before else 0)
+    more = max(0, replica.old - (before.count if before else 0))
     heard_at = replica.at if more else before.heard_at if before else None
+    first_at = before.first_at if before else None
     return OldKeyUsage(
         url=replica.url,
         environment=environment,
         looked_at=replica.at,
         heard_at=heard_at,
         count=replica.old,
+        total=more + (before.total if before else 0),
+        first_at=first_at or (replica.at if more else None),
         about=users_heard(replica.heard, rotation.plan.models),
         is_deaf=replica.is_deaf,
     )

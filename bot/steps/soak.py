@@ -4,6 +4,7 @@ from datetime import timedelta
 
 from bot.rotation.drift import listed_since
 from bot.rotation.errors import Blocked
+from bot.rotation.exposure import hurried
 from bot.rotation.phrases import listing
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation
@@ -43,7 +44,8 @@ async def soak(rotation: Rotation, world: World) -> Outcome:
 
 def length(rotation: Rotation, world: World) -> timedelta:
     """Return how long all must stay well; if a list is unreadable, long enough to notice a rare use of the old key."""
-    return max(world.limits.soak, rotation.policy.soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
+    soak = hurried(rotation, max(world.limits.soak, rotation.policy.soak))
+    return max(soak, world.limits.listen if rotation.plan.unlisted else timedelta(0))
 
 
 async def _looked(rotation: Rotation, world: World) -> tuple[Rotation, int]:

@@ -139,7 +139,8 @@ def _used(window: Window, rotation: Rotation) -> str:
     models, name = rotation.plan.models, f"`{window.now.name}`"
     if window.since.old:
         by = ", ".join(users_heard(window.since.heard, models))
-        return f"{name} still serves with the deleted key ({by}): do not revoke it at the provider yet"
+        wait = "and it is exposed" if rotation.exposed else "do not revoke it at the provider yet"
+        return f"{name} still serves with the deleted key ({by}): {wait}"
     lost = {what: count for what, count in window.since.orphaned.items() if what not in rotation.orphaned}
     if not lost:
         return ""

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from bot.rotation.attention import has_failed_callers, is_watched, open_void
+from bot.rotation.attention import fails_callers, has_failed_callers, is_watched, open_void
 from bot.rotation.nudges import is_taken
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import evidence, holding, watch, words
+from handlers.views import evidence, exposure, holding, watch, words
 from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import sentence, when
 from handlers.views.callers import consequence
@@ -21,10 +21,13 @@ END = re.compile(r"(?<=[.:]) (?=[A-Z])")
 def lines(rotation: Rotation, around: Around = NOTHING) -> list[str]:
     """Return what is wrong, the most important first."""
     under_way = [f"▲ Another rotation of this key is under way: {link}. Only one can go on." for link in around.others]
-    said = [*LINES.get(rotation.state, _nothing)(rotation)]
+    said, leak = [*LINES.get(rotation.state, _nothing)(rotation)], exposure.lines(rotation)
     who = rotation.on_it if is_taken(rotation) else None
     taken = [f"<@{who.by}> is on it, {when(who.at)}."] if who else []
-    return [*under_way, *([holding.line(around.hold)] if around.hold else []), *said[:1], *taken, *said[1:]]
+    held = [holding.line(around.hold)] if around.hold else []
+    is_first = rotation.state is not State.BLOCKED and not fails_callers(rotation)
+    said = [*leak, *taken, *said] if is_first else [*said[:1], *taken, *said[1:], *leak]
+    return [*under_way, *held, *said]
 
 
 def next_move(rotation: Rotation) -> str:

@@ -93,6 +93,8 @@ def _does(action: Action, rotation: Rotation) -> str:
 ALIKE = {
     Action.CANCEL: "ends this rotation as it stands: no model is moved, no key is removed",
     Action.ON_IT: "says that you take care of it; then nobody is paged about this any more",
+    Action.EXPOSED: "if the old key leaked, pages the approvers, and hurries",
+    Action.REVIEW: "says what was found out about the leak",
 }
 """What buttons do that do the same at every stop."""
 

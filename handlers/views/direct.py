@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bot.rotation.attention import gist, occasion
 from bot.rotation.flags import SEPARATOR
-from bot.rotation.nudges import Kind, harmful, matters, nudge_of
+from bot.rotation.nudges import Kind, harmful, leaking, matters, nudge_of
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from handlers.views.around import AGAIN, Around
@@ -89,6 +89,14 @@ def beside_card(rotation: Rotation, link: str, places: Places, *, approver_dm: b
         after = partial(_after, rotation, link)
         called = _called(rotation)
         return Ask(called, edition, content, after, approvers=True, escalates=AGAIN in called)
+    if leak := leaking(rotation):
+        content, nudge = (
+            _with_card(rotation, LEAK.format(f"<#{rotation.channel}>", link), places),
+            nudge_of(rotation, leak),
+        )
+        called = f"{leak.about}{AGAIN}{nudge.number}" if nudge else leak.about
+        after = partial(_after, rotation, link)
+        return Ask(called, edition, content, after, requester=False, approvers=True, escalates=nudge is not None)
     wanted = approver_dm and any(matter.kind in (Kind.APPROVAL, Kind.START) for matter in matters(rotation))
     about = occasion(rotation) if wanted else ""
     content = _with_card(rotation, WANTED.format(f"<#{rotation.channel}>", link), places) if wanted else {}
@@ -101,6 +109,10 @@ BESIDE = "beside/"
 PAGE = (
     "This comes to you directly as well because callers fail. Press *I'm on it*, and nobody is paged about it again. "
     "The card is in {}: <{}|open it>."
+)
+LEAK = (
+    "This comes to you directly as well because the old key is exposed. Press *I'm on it*, and nobody is paged about "
+    "it again. The card is in {}: <{}|open it>."
 )
 WANTED = "An approval is wanted from you or another approver. The card is in {}: <{}|open it>."
 

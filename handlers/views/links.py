@@ -10,7 +10,7 @@ from bot.rotation.inventory import ProviderKey
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import GUIDE, guide_to
-from handlers.views.blocks import Block, actions, link_button, section
+from handlers.views.blocks import Block, actions, code, link_button, section
 
 OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD = "open_guide", "open_aisix", "open_provider", "open_card"
 OPEN_PAGE = "open_page"
@@ -53,6 +53,14 @@ def key_page(key: ProviderKey) -> KeyPage | None:
     """Return where *key* is revoked, or None if that is not known for sure: a host of its own may be anybody's."""
     page = KEY_PAGES.get(key.provider.casefold())
     return page if page and (not key.base_url or _host(key.base_url) == page.host) else None
+
+
+def place_of(key: ProviderKey) -> str:
+    """Name the provider at which *key* works: "OpenAI", or its address."""
+    host = key.base_url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
+    place = code(host or key.provider, 60) if host or key.provider else "the provider"
+    page = key_page(key)
+    return page.name if page else place
 
 
 def _host(url: str) -> str:

@@ -7,7 +7,7 @@ from bot.rotation.attention import harm, occasion
 from bot.rotation.nudges import Kind, harmful, is_taken, matters, nudge_of
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import approving, choices, words
+from handlers.views import approving, choices, exposure, words
 from handlers.views.around import TROUBLE
 from handlers.views.blocks import escaped, sentence, visible, when
 from handlers.views.replies import Reply, reply
@@ -62,12 +62,23 @@ def _approval(rotation: Rotation, approvers: str, _escalation: str) -> str:
     return f" still waits for {approvers}: *{Action.DELETE_OLD_KEY.value}* or *{Action.ROLL_BACK.value}* on the card."
 
 
+def _leak(rotation: Rotation, approvers: str, escalation: str) -> str:
+    people = " ".join(filter(None, (approvers, escalation)))
+    return f": the old key is exposed, and nobody is on it. {people}: {TAKE}.\n{exposure.lines(rotation)[-1]}"
+
+
+def _review(rotation: Rotation, _approvers: str, _escalation: str) -> str:
+    return f" still waits for the review of the leak. <@{rotation.requested_by}>: *{Action.REVIEW.value}* on the card."
+
+
 REMINDERS: Mapping[Kind, Callable[[Rotation, str, str], str]] = {
     Kind.HARM: _harm,
+    Kind.LEAK: _leak,
     Kind.STOP: _stop,
     Kind.SECRET: _secret,
     Kind.START: _start,
     Kind.APPROVAL: _approval,
+    Kind.REVIEW: _review,
 }
 """What a reminder says, after the name of the key; a test checks that none is missing."""
 

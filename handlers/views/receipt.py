@@ -8,7 +8,7 @@ from bot.rotation.labels import WORKS, Label, label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
-from handlers.views import evidence, revoking, watch, words
+from handlers.views import evidence, exposure, revoking, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
 from handlers.views.export import name_of
 from handlers.views.links import revoked_at
@@ -36,7 +36,8 @@ def _edition(rotation: Rotation) -> str:
     Once it has ended, the head of the audit trail changes with each word about the task.
     """
     head = f"/{rotation.is_owed}/{rotation.is_over and rotation.audit_head}" if rotation.revocation else ""
-    return f"{rotation.state}/{len(rotation.troubles)}{head}"
+    reviewed = "/reviewed" if rotation.review else ""
+    return f"{rotation.state}/{len(rotation.troubles)}{head}{reviewed}"
 
 
 def _lines(rotation: Rotation) -> Iterator[str]:
@@ -86,6 +87,7 @@ def _people(rotation: Rotation) -> Iterator[str]:
     for void in rotation.voids:
         people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
         yield f"Approval{people} void, {when(void.at)}: {words.changed(void)}"
+    yield from exposure.facts(rotation)
     yield "Approved by " + ", ".join(map(_approved, rotation.approvals)) + "."
 
 

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from bot.rotation.evidence import Verdict
+from bot.rotation.exposure import uses
 from bot.rotation.flags import PROVES_NOTHING
 from bot.rotation.labels import WORKS, label_of
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
-from handlers.views import alarm, approving, evidence, pushes, summary, watch, words
+from handlers.views import alarm, approving, evidence, exposure, pushes, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
 from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
@@ -198,6 +199,7 @@ def milestones(
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
+    yield from _exposed(rotation, approvers)
     yield from _to_start(rotation, approvers)
     yield from _voided(rotation, approvers)
     if rotation.state is State.BLOCKED and rotation.stop:
@@ -219,6 +221,15 @@ def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     other = "" if rotation.self_approval else ", not from the requester"
     text = f"{_key(rotation)} is ready to start. {again}Start wanted from {approvers}{other}: *Start* on the card."
     yield reply(f"start:{rotation.start_asked_at.isoformat()}", text)
+
+
+def _exposed(rotation: Rotation, approvers: str) -> Iterator[Reply]:
+    """Tell the approvers of a leak at once."""
+    if exposed := rotation.exposed:
+        who = f"{_key(rotation)} is exposed, says <@{exposed.by}>. {approvers}"
+        yield reply(f"exposed:{exposed.at.isoformat()}", "\n".join([who, *exposure.lines(rotation)]))
+    for use, said in zip(uses(rotation), exposure.attacks(rotation), strict=True):
+        yield reply(f"attack:{use.environment}", f"{_key(rotation)}: {said} {approvers}")
 
 
 def _voided(rotation: Rotation, approvers: str) -> Iterator[Reply]:

@@ -12,6 +12,7 @@ from bot.rotation.attention import (
     may_be_deleted,
     open_void,
 )
+from bot.rotation.exposure import is_back_in_use, review_is_due
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -19,7 +20,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
-from handlers.views import approving, asks, choices, revoking, watch
+from handlers.views import approving, asks, choices, exposure, revoking, watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
 
@@ -37,14 +38,21 @@ MARKS: Mapping[State, str] = {
 """The mark at the start of a card, by state."""
 
 HARM = "🔴"
-"""The mark of a rotation in whose course callers fail, whatever its state."""
+"""The mark of a rotation in whose course callers fail, or that ended on an exposed key, whatever its state."""
 
 
 def mark(rotation: Rotation) -> str:
     """Return the mark of a card; the watch has that of a completed rotation; what is left alone or unknown asks."""
     if fails_callers(rotation):
         return HARM
-    if (rotation.is_over and rotation.left_alone) or rotation.cached or watch.saw_too_little(rotation):
+    if is_back_in_use(rotation):
+        return HARM
+    if (
+        review_is_due(rotation)
+        or (rotation.is_over and rotation.left_alone)
+        or rotation.cached
+        or watch.saw_too_little(rotation)
+    ):
         return MARKS[State.AWAITING_APPROVAL]
     return MARKS[State.COMPLETED if is_watched(rotation) else rotation.state]
 
@@ -61,6 +69,10 @@ def _rotates_that(rotation: Rotation) -> str:
 
 def headline(rotation: Rotation) -> str:
     """Say the state in a few words, with the progress while the bot works."""
+    return exposure.headline(rotation, _state(rotation))
+
+
+def _state(rotation: Rotation) -> str:
     meaning = MEANING[rotation.state] if not is_parked(rotation) else PARKED
     if is_watched(rotation) or rotation.state is State.COMPLETED:
         return watch.headline(rotation)
@@ -90,9 +102,8 @@ def _stopped(rotation: Rotation, why: str) -> str:
 
 def state_label(rotation: Rotation) -> str:
     """Say the state in a word or two, for a list."""
-    if is_parked(rotation):
-        return PARKED
-    return watch.WATCHING if is_watched(rotation) else MEANING[rotation.state]
+    label = watch.WATCHING if is_watched(rotation) else MEANING[rotation.state]
+    return exposure.headline(rotation, PARKED if is_parked(rotation) else label)
 
 
 PARKED = "parked, nobody approved in time"
@@ -148,7 +159,7 @@ def adopted(rotation: Rotation) -> str:
 def then(rotation: Rotation) -> str:
     """Say who must act, and how; this comes last, beside the buttons."""
     task = revoking.task(rotation) if rotation.state in GIVEN_UP else ""
-    return "\n".join(filter(None, [NEXT[rotation.state](rotation), task]))
+    return "\n".join(filter(None, [NEXT[rotation.state](rotation), task, exposure.then(rotation)]))
 
 
 GIVEN_UP = frozenset({State.ROLLED_BACK, State.CANCELLED})

@@ -7,11 +7,11 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, matters, nudge_of, pushed
-from bot.rotation.parts import OnIt
+from bot.rotation.parts import Exposure, OnIt, Review
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
-from tests.bot.values import NOW, later, rotation, running, stopped
+from tests.bot.values import NOW, later, rotation, running, silence, stopped
 
 MINUTE, HOUR = 60, 3600
 PACES = Paces(timedelta(minutes=5), timedelta(hours=4), timedelta(hours=4))
@@ -19,6 +19,9 @@ BY_DAY = PACES._replace(calendar=Calendar(Quiet(time(22), time(7)), frozenset(ra
 ASKED = running(asked_at=NOW).but(state=State.AWAITING_APPROVAL)
 GONE = running().plan.but(old_key_gone=True)
 WRONG = Trouble(at=NOW, about="chat", sentence="chat does not answer")
+LEAK = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(2 * HOUR))
+REVIEW = Review(by="U", at=later(HOUR), what="a key", where="a log", since="unknown", reach="all models")
+USED = silence(is_used=True).but(total=2, first_at=later(20))
 AT_NIGHT = running(deleted_at=later(9 * HOUR), troubles=(WRONG.but(at=later(9 * HOUR)),))
 """At 23:02, as NOW is at 14:02."""
 
@@ -47,6 +50,15 @@ def kinds(record: Rotation) -> list[str]:
         (ASKED.but(tally=Tally(since=NOW, answered=5, failed=6)), ["harm"]),
         (rotation(State.COMPLETED, deleted_at=NOW), []),
         (rotation(State.ROLLED_BACK), []),
+        (rotation(exposed=LEAK), ["leak"]),
+        (rotation(exposed=LEAK, on_it=OnIt(by="U", at=later(9))), []),
+        (ASKED.but(exposed=LEAK), ["leak", "approval"]),
+        (running(exposed=LEAK, on_it=OnIt(by="U", at=later(9)), silences=(USED,)), ["leak"]),
+        (running(exposed=LEAK, deleted_at=NOW), ["review"]),
+        (running(exposed=LEAK, deleted_at=NOW, silences=(USED,)), ["leak", "review"]),
+        (running(exposed=LEAK, deleted_at=NOW, troubles=(WRONG,)), ["harm", "review"]),
+        (rotation(State.ROLLED_BACK, exposed=LEAK, ended_at=later(60)), ["leak", "review"]),
+        (rotation(State.COMPLETED, exposed=LEAK, deleted_at=NOW, review=REVIEW), []),
     ],
 )
 def test_what_waits_for_people_is_read_off_the_record(record, waits):

@@ -12,7 +12,7 @@ from bot.rotation.actions import Action
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.parts import OnIt
+from bot.rotation.parts import Exposure, OnIt, Review
 from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
@@ -50,6 +50,8 @@ WHO = {
     A.REVOKED: {"requester", "removed", "approver", "both"},
     A.NOT_NEEDED: {"approver"},
     A.ON_IT: {"requester", "removed", "approver", "both", "on call"},
+    A.EXPOSED: {"requester", "removed", "approver", "both"},
+    A.REVIEW: {"requester", "removed", "approver", "both"},
 }
 """Who may press what, the state aside and without self-approval."""
 
@@ -62,6 +64,9 @@ IN_TROUBLE = {"deleted_at": NOW, "troubles": (Trouble(at=NOW, about="a", sentenc
 
 UNCLEAR = Evidence(verdict=Verdict.INCONCLUSIVE, reason="the upstream limits the rate", at=NOW)
 UNPROVED = Finding(moved_at=NOW, latest=UNCLEAR, verdict=UNCLEAR)
+
+EXPOSURE = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(7200))
+REVIEW = Review(by="U_APPROVER", at=NOW, what="a key", where="a log", since="unknown", reach="all models")
 
 MOMENTS: dict[str, Rotation] = {
     "AWAITING_SECRET": rotation(S.AWAITING_SECRET),
@@ -147,12 +152,34 @@ def offers_of(line: str) -> tuple[str, set[Action]]:
     return " ".join(name), {action for action, mark in zip(COLUMNS, marks, strict=True) if mark == "x"}
 
 
-OFFERED = dict(offers_of(line) for line in TABLE.strip("\n").splitlines()[1:])
+OF_A_LEAK = {
+    A.EXPOSED: {
+        "AWAITING_SECRET", "AWAITING_START", "RUNNING", "RUNNING, withdrawing", "AWAITING_APPROVAL",
+        *(moment for moment in MOMENTS if moment.startswith("BLOCKED") and "watched" not in moment),
+    },
+    A.REVIEW: {"RUNNING, watched, exposed", "COMPLETED, exposed", "ROLLED_BACK, exposed"},
+}  # fmt: skip
+"""When a leak can be reported, and when its review is due."""
+
+MOMENTS |= {
+    "RUNNING, watched, exposed": running(deleted_at=NOW, exposed=EXPOSURE),
+    "COMPLETED, exposed": running(exposed=EXPOSURE).but(state=S.COMPLETED),
+    "ROLLED_BACK, exposed": running(exposed=EXPOSURE).but(state=S.ROLLED_BACK),
+    "COMPLETED, exposed and reviewed": running(exposed=EXPOSURE, review=REVIEW).but(state=S.COMPLETED),
+}
+"""Moments that offer nothing else."""
+
+offers = dict(map(offers_of, TABLE.strip("\n").splitlines()[1:]))
+OFFERED = {
+    moment: offers.get(moment, set()) | {action for action, moments in OF_A_LEAK.items() if moment in moments}
+    for moment in MOMENTS
+}
 
 
 def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
-    assert OFFERED.keys() == MOMENTS.keys()
-    assert set(COLUMNS) == set(WHO) == set(Action)
+    assert [moment for moment in MOMENTS if moment not in offers and "exposed" not in moment] == []
+    assert offers.keys() <= MOMENTS.keys()
+    assert set(COLUMNS) | {*OF_A_LEAK} == set(WHO) == set(Action)
     assert {moment.state for moment in MOMENTS.values()} == set(State)
 
 

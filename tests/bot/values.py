@@ -130,6 +130,7 @@ def rules(**fields: Any) -> Rules:
     }
     others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": (), "step_up": False}
     others |= {"rotate_every": None}
+    others |= {"exposed_revoke_within": timedelta(hours=2)}
     return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)
 
 

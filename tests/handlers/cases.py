@@ -29,6 +29,7 @@ from handlers.views.asking import not_needed_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import BESIDE, Shut, beside_card, direct, settled
+from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.history import Found, history_form, history_page
 from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home
@@ -273,6 +274,24 @@ ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-approval-stale": r.awaiting_approval(stale_at=r.at(86_441)),
     "awaiting-approval-parked": r.awaiting_approval(stale_at=r.at(86_441), parked_at=r.at(259_241)),
     "running-watch-trouble-taken": r.in_trouble(r.watched()).but(on_it=OnIt(by=r.APPROVER, at=r.at(960))),
+    "exposed-awaiting-secret": r.exposed(r.awaiting_secret()),
+    "exposed-awaiting-secret-hostile": r.exposed(
+        r.awaiting_secret(HOSTILE_PLAN), what=r.HOSTILE * 9, where=r.HOSTILE * 5, since=r.HOSTILE
+    ),
+    "exposed-running": r.exposed(r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34))),
+    "exposed-awaiting-approval": r.exposed(r.listening(r.awaiting_approval(tally=r.CALLERS))),
+    "exposed-awaiting-approval-proved": r.exposed(
+        r.listening(r.proved(r.awaiting_approval(tally=r.CALLERS, same_secret_checked=True)))
+    ),
+    "exposed-watch": r.exposed(r.listening(r.proved(r.watched(tally=r.CALLERS))), where="", since=""),
+    "exposed-watch-trouble": r.exposed(r.in_trouble(r.proved(r.watched()))),
+    "exposed-attacked": r.attacked(r.proved(r.awaiting_approval(tally=r.CALLERS))),
+    "exposed-attacked-in-the-watch": r.attacked(r.proved(r.watched(tally=r.CALLERS))),
+    "exposed-review-due": r.exposed(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS)))),
+    "exposed-reviewed": r.reviewed(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS)))),
+    "exposed-rolled-back": r.exposed(r.rolled_back()),
+    "exposed-cancelled": r.exposed(r.cancelled()),
+    "exposed-stopped": r.exposed(refused(r.running("verify"))),
     "cancelled": r.cancelled(),
     "cancelled-expired": r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."),
     "cancelled-after-a-refused-secret": r.cancelled(attempt=1),
@@ -384,11 +403,19 @@ MESSAGES: Mapping[str, Case] = {
     ),
     "reply-watch-ended": told(r.in_trouble(r.completed_after_watch()), "watch-ended"),
     "reply-rolled-back-expired": told(r.rolled_back(ended_by=None, parked_at=r.at(259_241)), "rolled-back"),
+    "direct-leak": beside(r.exposed(r.awaiting_secret())),
+    "reply-reminder-leak": told(r.nudged(r.exposed(r.awaiting_secret()), 1200), "reminder"),
+    "reply-reminder-review": told(r.nudged(r.exposed(r.completed_after_watch()), 90_000), "reminder:review"),
+    "exposed-taken": lambda: card(r.exposed(r.running("verify")).but(on_it=OnIt(by=r.APPROVER, at=r.at(60)))).content,
     "direct-page": beside(r.in_trouble(r.watched())),
     "direct-approval-wanted": beside(r.awaiting_approval()),
     "direct-approved": after(r.running("delete", approvals=(r.approval(),))),
     "direct-taken": after(r.in_trouble(r.watched()).but(on_it=OnIt(by=r.APPROVER, at=r.at(960)))),
     "direct-rolled-back-expired": after(r.rolled_back(ended_by=None, parked_at=r.at(259_241))),
+    "reply-exposed": told(r.exposed(r.awaiting_secret()), "exposed"),
+    "reply-attack": told(r.attacked(r.proved(r.awaiting_approval())), "attack"),
+    "receipt-exposed-and-attacked": told(r.attacked(r.proved(r.watched())), "receipt"),
+    "receipt-exposed-and-reviewed": told(r.reviewed(r.proved(r.completed_after_watch())), "receipt"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
     "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),
@@ -492,6 +519,8 @@ VIEWS: Mapping[str, Case] = {
     "form-hold-again": lambda: hold_form(r.key(), "C_OPS", HOLD),
     "form-take-back": lambda: take_back_form(STOPS["rejected"]),
     "form-take-back-one": lambda: take_back_form(r.running("verify", r.plan(r.FEW[:1]))),
+    "form-exposure": lambda: exposure_form(r.awaiting_secret()),
+    "form-review": lambda: review_form(r.exposed(r.completed_after_watch())),
     "form-notice": lambda: notice("Another secret", "“Another secret” no longer applies: this rotation is running."),
     "form-not-needed": lambda: not_needed_form(ROTATIONS["completed-to-be-revoked"]),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),

@@ -9,7 +9,7 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
 from bot.rotation.nudges import matters
-from bot.rotation.parts import Nudge, Revocation, Which
+from bot.rotation.parts import Exposure, Nudge, Review, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.policies import Policy
 from bot.rotation.proof import unproved
@@ -340,6 +340,29 @@ def unsure_because(rotation: Rotation, *reasons: str) -> Rotation:
 def unused(rotation: Rotation, reason: str) -> Rotation:
     """Return *rotation* of a key that no model uses, of which an approver accepts that nothing proves its secret."""
     return rotation.but(accepted=Acceptance(by=APPROVER, at=at(70), reason=reason, of=unproved(rotation)))
+
+
+def exposed(rotation: Rotation, seconds: float = 20, **told: str) -> Rotation:
+    """Return *rotation* with a leak that the requester reported so many seconds after the card."""
+    known = {"what": "the key stood in a build log", "where": "the wiki, page Deploy", "since": "last Thursday"}
+    report = Exposure(by=REQUESTER, at=at(seconds), revoke_by=at(seconds + 7200), at_once=True)
+    return rotation.but(exposed=report.but(**known | told))
+
+
+def attacked(rotation: Rotation) -> Rotation:
+    """Return *rotation* with 12 requests on the exposed key in production after every model had left it."""
+    first, *others = listening(rotation).silences
+    used = first.but(heard_at=at(620), total=12, first_at=at(410))
+    return exposed(listening(rotation)).but(silences=(used, *others))
+
+
+def reviewed(rotation: Rotation, **told: str) -> Rotation:
+    """Return *rotation* with its leak reviewed by an approver."""
+    review = Review(
+        by=APPROVER, at=at(5000), what="the key stood in a build log", where="the wiki, page Deploy",
+        since="2026-11-19", reach="every model of the account; nobody else used it, by the provider's own figures",
+    )  # fmt: skip
+    return exposed(rotation).but(review=review.but(**told))
 
 
 def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:

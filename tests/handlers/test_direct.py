@@ -133,7 +133,9 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
     (asked,) = slack.direct[r.APPROVER]
     (row,) = rows(asked)
 
-    assert slack.buttons(r.APPROVER) == [["Delete old key", "Roll back", "Verify again", "Open in AISIX"]]
+    assert slack.buttons(r.APPROVER) == [
+        ["Delete old key", "Roll back", "Verify again", "This secret is exposed", "Open in AISIX"]
+    ]
     assert row["block_id"] == f"shown-{ASKED.seen}"
     assert "Keyturn can't post in <#C_OPS>: it is archived." in asked["text"]
 

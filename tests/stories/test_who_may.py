@@ -28,6 +28,7 @@ from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.views.ages import age_list
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.history import HISTORY_PAGE, history_form, history_page
 from handlers.views.holding import HOLD_FORM, hold_form
 from handlers.views.home import home
@@ -84,6 +85,8 @@ action accept_unproved      A         A        x      A     A       A      g    
 action delete_old_key       A         A        x      A     A       A      g     g       e        e      b   d
 action revoked              x         T        x      x     T       T      g     g       e        e      b   d
 action not_needed           A         A        x      A     A       A      g     g       e        e      b   d
+action exposed              x         T        x      x     T       T      g     g       e        e      b   d
+action review               x         T        x      x     T       T      g     g       e        e      b   d
 action choose_key           x         x        R      x     R       R      g     g       e        e      b   d
 action rotate_listed        x         x        R      x     R       R      g     g       e        e      b   d
 options value               x         x        -      x     -       -      -     -       -        -      -   -
@@ -94,6 +97,8 @@ view acceptance_form        A         A        x      A     A       A      g    
 view hold_form              H         H        x      x     H       H      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
 view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
+view exposure_form          x         T        x      x     T       T      g     g       e        e      b   d
+view review_form            x         T        x      x     T       T      g     g       e        e      b   d
 """
 """x: done; -: an empty menu, that has no place for words; the letters are the sentences below."""
 
@@ -236,6 +241,8 @@ async def type_ahead(scene: Scene) -> Any:
     return await scene.person.type_ahead("open")
 
 
+REVIEW_DUE = r.exposed(r.completed_after_watch())
+
 ACTS: Mapping[str, Act] = {
     "command": Act(type_in("")),
     "command NAME": Act(type_in(KEY)),
@@ -266,6 +273,8 @@ ACTS: Mapping[str, Act] = {
     "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval()),
     "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),
     "action not_needed": Act(click(Action.NOT_NEEDED), r.rolled_back(revocation=r.revocation(Which.NEW))),
+    "action exposed": Act(click(Action.EXPOSED)),
+    "action review": Act(click(Action.REVIEW), REVIEW_DUE),
     "action choose_key": Act(choose),
     "action rotate_listed": Act(rotate_listed),
     "options value": Act(type_ahead),
@@ -292,6 +301,8 @@ ACTS: Mapping[str, Act] = {
         submit(lambda scene: not_needed_form(scene.rotation), reason="it expires today"),
         r.completed(revocation=r.revocation()),
     ),
+    "view exposure_form": Act(submit(lambda scene: exposure_form(scene.rotation), what="in a build log")),
+    "view review_form": Act(submit(lambda scene: review_form(scene.rotation), reach="all models"), REVIEW_DUE),
 }
 
 

@@ -53,6 +53,7 @@ PICTURES: Mapping[str, str] = {
     "stopped-card": "card-stopped-rejected-in-the-rehearsal",
     "evidence-card": "card-awaiting-approval-proved",
     "receipt": "receipt-after-watch",
+    "exposed-card": "card-exposed-running",
 }
 
 
