@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from bot.rotation.attention import fails_callers
+from bot.rotation.attention import fails_callers, open_troubles
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from tests.simulation.week.log import Log, Said, Saved, matter_of
@@ -186,7 +186,8 @@ def every_end_is_told_once(log: Log) -> Iterator[str]:
         is_own = any(a.who == who and a.rotation == record.id and at - AT_ONCE <= a.at <= at for a in log.acts)
         until = next_open(at) + AT_ONCE
         told = [s for person, s in log.pings() if person == who and _is_about(s, record) and at <= s.at <= until]
-        if len(told) > 1 or not (told or is_own):
+        at_once = [said for said in told if said.at <= at + AT_ONCE]  # later ones are of what came later
+        if len(at_once) > 1 or not (told or is_own):
             yield f"{who} is told {len(told)} times that {record.id} is {end}"
 
 
@@ -195,8 +196,13 @@ def _ends(log: Log) -> Iterator[tuple[str, datetime, Rotation]]:
         for one, other in pairwise(versions):
             if other.record.deleted_at and not one.record.deleted_at:
                 yield "deleted", other.at, other.record
-            elif other.record.is_over and not one.record.is_over:
+            elif other.record.is_over and not one.record.is_over and not _ended_well(other.record):
                 yield str(other.record.state), other.at, other.record
+
+
+def _ended_well(record: Rotation) -> bool:
+    """Tell whether a watch leaves nothing to do: the receipt, which told of the delete, says so in an edit."""
+    return record.deleted_at is not None and not open_troubles(record)
 
 
 LAWS: tuple[Callable[[Log], Iterator[str]], ...] = (

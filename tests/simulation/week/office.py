@@ -150,7 +150,9 @@ class Office:
             await redis.flushdb()
             built = await stack.enter_async_context(app.parts(self._read_settings(), self.now))
             await stack.enter_async_context(app.worker(built))
-            self.slack.app = app._listening(built, Background(), Absence(lambda: 0.0))  # noqa: SLF001 - a front without a port
+            self.slack.app = app._listening(  # noqa: SLF001 - a front without a port
+                built, Background(), Absence(lambda: 0.0), {"rotations": app.service_of(built), "step_up": None}
+            )
             yield built
 
     def _read_settings(self) -> Any:
