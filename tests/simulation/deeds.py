@@ -17,6 +17,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.secret import Submitted
+from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
@@ -141,6 +142,17 @@ def _plain(name: str) -> Press:
     return pressed
 
 
+def start_moving(town: Town, shown: Rotation, who: str) -> None:
+    town.clicks += 1
+    mark, click = shown_at_start(shown), f"click-{town.clicks}"
+    work = town.service.start_moving(shown.id, by=who, pressed=JUST_NOW, click=click, shown=mark)
+    town.begin(Actor("start_moving", shown.id, who), work)  # type: ignore[arg-type]
+
+
+def waive(town: Town, shown: Rotation, who: str) -> None:
+    town.begin(Actor("waive", shown.id, who), town.service.not_needed(shown.id, "it expires today", by=who))  # type: ignore[arg-type]
+
+
 PRESSES: dict[Action, Press] = {
     Action.ENTER_SECRET: give,
     Action.CANCEL: _plain("cancel"),
@@ -150,6 +162,10 @@ PRESSES: dict[Action, Press] = {
     Action.ROLL_BACK: _plain("roll_back"),
     Action.ACCEPT_UNPROVED: accept,
     Action.DELETE_OLD_KEY: approve,
+    Action.START: start_moving,
+    Action.ON_IT: _plain("on_it"),
+    Action.REVOKED: _plain("revoked"),
+    Action.NOT_NEEDED: waive,
 }
 
 
