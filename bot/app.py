@@ -1,7 +1,7 @@
 """Build Keyturn's parts from the settings, start them and stop them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +47,7 @@ from handlers.ages import AgeLists
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers
 from handlers.background import Background
+from handlers.batches import BatchDesk
 from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_socket, who_am_i
 from handlers.direct_messages import Pushes
 from handlers.forms import Forms
@@ -250,7 +251,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
         Outage(built.trial),
         concurrency=2 * settings.worker_concurrency,
         sweep_every=settings.sweep_interval,
-        weekly=age_lists_of(built, rotations),
+        besides=[batch_desk_of(built, rotations), *age_lists_of(built, rotations)],
     )
     task, keeper = asyncio.create_task(runner.start()), asyncio.create_task(built.carrier.keep())
     try:
@@ -298,8 +299,9 @@ def _listening(built: Parts, background: Background, absence: Absence, asked: Ma
     app = bolt_app(built.slack, built.team)
     answers = Answers(built.slack, built.settings.slack_timeout.total_seconds(), built.credentials)
     forms = Forms(built.slack, Refusals(built.store, built.world.now))
-    home = home_of(built, asked["rotations"])
-    own = {**asked, "announcer": built.announcer, "forms": forms, "home_tab": home}
+    rotations = asked["rotations"]
+    desks = {"home_tab": home_of(built, rotations), "batch_desk": batch_desk_of(built, rotations)}
+    own = {**asked, **desks, "announcer": built.announcer, "forms": forms}
     register(app, workspace=Workspace.of(built.team), answers=answers, background=background, absence=absence, **own)
     return app
 
@@ -316,15 +318,24 @@ def home_of(built: Parts, rotations: RotationService) -> HomeTab:
     )
 
 
-def age_lists_of(built: Parts, rotations: RotationService) -> AgeLists | None:
-    """Return what lists old keys; None if the settings want no list, or name no channel for it."""
+def age_lists_of(built: Parts, rotations: RotationService) -> Iterator[AgeLists]:
+    """Yield what lists old keys, unless the settings want no list, or name no channel for it."""
     settings, channel = built.settings, built.settings.age_channel
-    if channel is None or not (settings.rotate_every or any(one.asks.rotate_every for one in settings.policies)):
-        return None
-    edits, now = settings.slack_edits_per_minute, built.world.now
-    sender = Sender(built.slack, built.store, edits_per_minute=edits, now=now)
-    hours = settings.calendar.of(channel, "")
-    return AgeLists(sender, built.store, rotations, built.announcer, channel=channel, hours=hours, now=now)
+    if channel and (settings.rotate_every or any(one.asks.rotate_every for one in settings.policies)):
+        hours, now = settings.calendar.of(channel, ""), built.world.now
+        sender, cards = sender_of(built), built.announcer
+        yield AgeLists(sender, built.store, rotations, cards, channel=channel, hours=hours, now=now)
+
+
+def batch_desk_of(built: Parts, rotations: RotationService) -> BatchDesk:
+    """Return what moves batches on."""
+    return BatchDesk(sender_of(built), built.store, rotations, built.announcer, built.world.now)
+
+
+def sender_of(built: Parts) -> Sender:
+    """Return what sends messages that are no cards."""
+    edits = built.settings.slack_edits_per_minute
+    return Sender(built.slack, built.store, edits_per_minute=edits, now=built.world.now)
 
 
 def service_of(built: Parts) -> RotationService:

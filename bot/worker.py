@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -49,11 +49,11 @@ class Homes(Protocol):
         """Update the pages if something has changed; called all the time."""
 
 
-class Weekly(Protocol):
-    """What is posted now and then, whatever happens to rotations."""
+class Besides(Protocol):
+    """What is done now and then beside rotations."""
 
     async def refresh(self) -> None:
-        """Post what is due; called all the time."""
+        """Do what is due; called all the time."""
 
 
 class Work:
@@ -173,7 +173,7 @@ class QuietWorker(Worker[Any]):
         *,
         concurrency: int,
         sweep_every: int,
-        weekly: Weekly | None = None,
+        besides: Iterable[Besides] = (),
     ) -> None:
         super().__init__(
             queue,
@@ -190,7 +190,7 @@ class QuietWorker(Worker[Any]):
             (outage.look, 1),
             (work.sweep, sweep_every),
             (work.refresh, 1),
-            *([(weekly.refresh, 5)] if weekly else []),
+            *((each.refresh, 2) for each in besides),
         )
 
     async def start(self) -> None:

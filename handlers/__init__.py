@@ -13,6 +13,7 @@ from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
 from handlers.views.asking import NOT_NEEDED_FORM
+from handlers.views.batch import BATCH_FORM
 from handlers.views.exposure_forms import EXPOSURE_FORM, REVIEW_FORM
 from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
 from handlers.views.holding import HOLD_FORM
@@ -29,6 +30,7 @@ FORMS: dict[str, Callable[..., Awaitable[None]]] = {
     ACCEPTANCE_FORM: modals.accept_unproved,
     DELETE_FORM: modals.delete_anyway,
     NOT_NEEDED_FORM: modals.say_not_needed,
+    BATCH_FORM: modals.begin_batch,
     HOLD_FORM: modals.hold_key,
     EXPOSURE_FORM: modals.report_exposure,
     REVIEW_FORM: modals.give_review,

@@ -11,6 +11,7 @@ from bot.service.step_up import StepUp
 from handlers.ages import rotate_listed
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
+from handlers.batches import approve_ready, end_batch, go_on
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
@@ -19,6 +20,7 @@ from handlers.payload import channel_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
 from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import not_needed_form
+from handlers.views.batch import APPROVE_READY, END_BATCH, GO_ON
 from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
@@ -237,6 +239,9 @@ LISTENERS = {
 """One listener per button; a test checks that none is missing."""
 
 MENUS = {
+    GO_ON: go_on,
+    END_BATCH: end_batch,
+    APPROVE_READY: approve_ready,
     CHOOSE_KEY: choose_key,
     ROTATE_LISTED: rotate_listed,
     HOME_PICK: from_anywhere,

@@ -18,12 +18,14 @@ from handlers.history import history, receipt
 from handlers.lists import PAGE, listing, task
 from handlers.payload import channel_of, person_of, team_of, text
 from handlers.picking import pick
+from handlers.several import SEVERAL, pick_several
 from handlers.views.words import being_rotated
 
 COMMAND = "/rotate-key"
 
 HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key` lets you choose a provider key
+• `/rotate-key several` lets you choose several, which are rotated one after the other
 • `/rotate-key NAME-OR-ID` shows what uses it (the beginning of a name will do); nothing changes until you give a secret
 • `/rotate-key status` lists what is under way, the oldest first; `/rotate-key status 2` is the second page
 • `/rotate-key history` lists the last rotations
@@ -48,6 +50,8 @@ async def rotate_key(
     asked, by = typed(text(body, "text")), person_of(body)
     if not asked:
         await pick(COMMAND, channel_of(body), body, forms, rotations)
+    elif asked.casefold() == SEVERAL:
+        await pick_several(channel_of(body), body, forms, rotations)
     elif words := holding.NAMED.fullmatch(asked):
         await holding.asked(words, body, rotations, forms, answers)
     elif ours := said_to_us(asked):

@@ -14,10 +14,13 @@ from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.background import Background
+from handlers.batches import BatchDesk
+from handlers.batches import begin_batch as begun
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.forms import Forms, another_form_of
 from handlers.payload import chosen, chosen_date, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.views.batch import KEYS
 from handlers.views.exposure_forms import REACH, SINCE, WHAT, WHERE
 from handlers.views.holding import UNTIL, held
 from handlers.views.modal import CAUSES, CHANNEL, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
@@ -131,6 +134,14 @@ async def delete_anyway(
     reason = typed(view, REASON, VALUE)
     work = rotations.approve(rotation_id, by=by, pressed=pressed, click=click, shown=shown, reason=reason)
     await taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
+
+
+async def begin_batch(
+    ack: AsyncAck, view: Json, body: Json, rotations: RotationService, batch_desk: BatchDesk, answers: Answers
+) -> None:
+    """Begin a batch; what is wrong with it is said at the first field."""
+    work = begun(view, body, rotations, batch_desk)
+    await taken(ack, work, KEYS, late="This took too long: look in the channel for whether the batch has begun.")
 
 
 async def hold_key(

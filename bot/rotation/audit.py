@@ -48,6 +48,9 @@ class Kind(StrEnum):
     CARRIED = "carried"
     """A rotation carried over from another namespace, in its next version; its history is in the trail there."""
 
+    BATCH = "batch"
+    """A change of a batch."""
+
     HOLD = "hold"
     """A hold on a provider key, set or lifted."""
 

@@ -83,6 +83,8 @@ class Rules(Frozen):
     policies: tuple[NamedPolicy, ...]
     step_up: bool
     """Whether an approver's word counts only with a sign-in at the company's provider."""
+    bulk_concurrency: int
+    one_approval_for_a_batch: bool
     rotate_every: timedelta | None
     """How old a key may get before it is listed."""
     exposed_revoke_within: timedelta
@@ -274,6 +276,8 @@ NOBODY = People(
         revoke_within=timedelta(0),
         policies=(),
         step_up=False,
+        bulk_concurrency=1,
+        one_approval_for_a_batch=False,
         rotate_every=None,
     ),
 )

@@ -273,6 +273,13 @@ def check_may_replace(rotation: Rotation, permissions: Permissions) -> None:
         check_may_give_secret(rotation, permissions)
 
 
+def check_may_steer_batch(by: str, permissions: Permissions) -> None:
+    """Refuse anyone who is neither the person who asked for a batch (*by*) nor an approver."""
+    check_member(permissions.person)
+    if permissions.person.id != by and not permissions.approver:
+        raise NotAllowed(f"Only <@{by}> or an approver can do this.")
+
+
 def check_may_hold(permissions: Permissions) -> None:
     """Refuse anyone who may not put a key on hold, or lift that."""
     check_member(permissions.person)

@@ -57,6 +57,9 @@ class Rotation(Frozen):
     """The reason that the requester gave with the secret; empty if there was none, and in records of older versions."""
 
     ticket: str = ""
+    batch: str = ""
+    """The batch that it belongs to, if it does."""
+
     attempt: int = 0
     """How many secrets people have given so far."""
 

@@ -120,7 +120,9 @@ class Requests(Verbs):
             raise
 
     @audited("asked", of_rotation=False)
-    async def start(self, asked: str, *, by: str, team: str, channel: str, request: str = "") -> Rotation:
+    async def start(
+        self, asked: str, *, by: str, team: str, channel: str, request: str = "", batch: str = ""
+    ) -> Rotation:
         """Plan the rotation of the key called *asked* and wait for its secret; nothing changes in AISIX yet.
 
         *request* identifies what the person typed or chose: a repeated delivery makes no second card.
@@ -139,6 +141,7 @@ class Requests(Verbs):
             id=new_id(),
             team=team,
             channel=channel,
+            batch=batch,
             requested_by=by,
             requested_at=self._now(),
             zone=person.zone,

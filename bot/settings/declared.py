@@ -216,6 +216,14 @@ class Settings(StoreSettings):
         description="Europe/Berlin for all channels, or C0123456789=Europe/Berlin,… for some; absent: the "
         "requester's in Slack",
     )
+    bulk_concurrency: int = Field(
+        1, ge=1, title=NUMBER, description="rotations of batches that may be under way at a time in one environment"
+    )
+    one_approval_for_a_batch: bool = Field(
+        False,
+        title=SWITCH,
+        description="whether one click may approve every rotation of a batch that waits for it, as its message shows",
+    )
     rotate_every: Limit | None = Field(
         None, description="how old a provider key may get; older ones are listed once a week. Absent: no list"
     )

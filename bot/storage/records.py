@@ -19,8 +19,8 @@ from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.nudges import matters
 from bot.rotation.record import SCHEMA, Rotation
 from bot.rotation.states import State
+from bot.storage.batches import Batches
 from bot.storage.figures import state_since
-from bot.storage.holds import Holds
 from bot.storage.lease import Lease
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import UNSURE, answering
@@ -75,7 +75,7 @@ MISPLACED = (
 )
 
 
-class Store(Holds):
+class Store(Batches):
     """The records of all rotations of one bot. Every method raises `Unanswerable` when Redis is away."""
 
     def __init__(self, redis: Redis, namespace: Namespace) -> None:

@@ -97,6 +97,21 @@ return 'OK'
 """
 """Sets or removes the label of a provider key, with its entry in the audit trail."""
 
+BATCH = """
+local audit, record, open = unpack(KEYS)
+local last, entry, expected, new, id, over = unpack(ARGV)
+local old = redis.call('GET', record)
+if old == new and redis.call('LINDEX', audit, -1) == entry then return 'OK' end
+local is = old and tostring(cjson.decode(old).version) or ''
+if is ~= expected then return 'CONFLICT' end
+if (redis.call('LINDEX', audit, -1) or '') ~= last then return 'MOVED' end
+redis.call('SET', record, new)
+redis.call('RPUSH', audit, entry)
+if over == '1' then redis.call('SREM', open, id) else redis.call('SADD', open, id) end
+return 'OK'
+"""
+"""Writes a batch over the expected version, with its entry in the audit trail."""
+
 HOLD = """
 local lease, record = unpack(KEYS)
 local token, version, milliseconds = unpack(ARGV)

@@ -117,6 +117,26 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_click_that_slack_has_reported_as_failed_does_not_count",
             "if age is None else age",
         ),
+        "One click approves what has changed since the message of the batch was drawn.": Guard(
+            "shown=shown[id_]",
+            "test_one_click_approves_what_the_message_showed_and_leaves_out_what_has_changed",
+            "shown=None",
+        ),
+        "One click approves a rotation of another batch, by a forged button.": Guard(
+            "for id_ in filter(names.__contains__, shown):",
+            "test_one_click_approves_what_the_message_showed_and_leaves_out_what_has_changed",
+            "for id_ in shown:",
+        ),
+        "One click approves a batch although the settings want each card.": Guard(
+            "if not self.approves_batches:",
+            "test_one_click_approves_nothing_where_the_settings_want_each_card",
+            "if False:",
+        ),
+        "A batch goes on after a refused secret.": Guard(
+            "if id_ in rotations and id_ not in batch.passed and (why := refusal(rotations[id_])):",
+            "test_a_refused_secret_a_roll_back_and_a_cancel_stop_the_batch",
+            "if why := '':",
+        ),
         "Somebody who is no approver puts a key on hold, or lifts that.": Guard(
             '    if not permissions.approver:\n        raise NotAllowed("Only an approver can put',
             "test_only_an_approver_sets_and_lifts_a_hold",

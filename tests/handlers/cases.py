@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from bot.rotation.age import Age, DueKey, DueKeys, Source, by_age
+from bot.rotation.batch import Batch, Entry, Halt
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.history import Wanted
 from bot.rotation.holds import KeyHold, OnHold
@@ -26,6 +27,7 @@ from handlers.views.ages import age_list, replaced
 from handlers.views.around import Around
 from handlers.views.around import told as told_of
 from handlers.views.asking import not_needed_form
+from handlers.views.batch import approved, batch_form, digest
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import BESIDE, Shut, beside_card, direct, settled
@@ -77,6 +79,25 @@ AGES = DueKeys(
     ),
     3,
 )
+MEMBERS: Mapping[str, Rotation] = {
+    "rbatch3": r.completed().but(id="rbatch3"),
+    "rbatch4": r.awaiting_approval().but(id="rbatch4"),
+    "rbatch5": r.rolled_back().but(id="rbatch5"),
+}
+MANY = tuple(Entry(key_id=f"{NEW[:-4]}{n:04}", name=r.HOSTILE * 9) for n in range(50))
+BATCH = Batch(
+    id="rbatch2",
+    team="T1",
+    channel="C_OPS",
+    by="U_REQUESTER",
+    at=r.at(0),
+    entries=(
+        *(Entry(key_id=id_, name=f"Key {n}", rotation=id_) for n, id_ in enumerate(MEMBERS)),
+        Entry(key_id="pk_9", name="Anthropic", left_out="Keyturn knows no provider key 'pk_9'."),
+        *MANY[:2],
+    ),
+)
+HALT = Halt(rotation="rbatch5", why="rolled back", at=r.at(800))
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
 
@@ -386,6 +407,13 @@ MESSAGES: Mapping[str, Case] = {
     "answer-lifted": lambda: {"text": lifted(HOLD)},
     "age-list": lambda: age_list(AGES, {r.running("verify").id: LINK}, r.at(0)),
     "age-list-replaced": replaced,
+    "batch": lambda: digest(BATCH, MEMBERS, dict.fromkeys(MEMBERS, LINK), {}),
+    "batch-halted": lambda: digest(BATCH.but(halt=HALT), MEMBERS, {}, {}),
+    "batch-ready": lambda: digest(BATCH, MEMBERS, {}, dict.fromkeys(MEMBERS, "0" * 16)),
+    "batch-ended": lambda: digest(BATCH.but(ended_at=r.at(900), ended_by="U_APPROVER"), MEMBERS, {}, {}),
+    "batch-50-hostile": lambda: digest(BATCH.but(entries=MANY), {}, {}, {}),
+    "answer-approved": lambda: {"text": approved([r.NAME], [("Anthropic", "What you saw is not what is asked now.")])},
+    "answer-approved-none": lambda: {"text": approved([], [(r.HOSTILE, "Somebody rolled it back.")])},
     "direct-unverified-linked": lambda: direct(STOPS["unverified"], Shut.ARCHIVED, PLACES),
     "listing-500-models": told(r.awaiting_secret(r.plan(r.many(500))), "listing"),
     "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
@@ -515,6 +543,7 @@ VIEWS: Mapping[str, Case] = {
         r.awaiting_secret(r.plan(old_key=r.key(provider="amazon-bedrock", settings={"adapter": "openai"}))), "B"
     ),
     "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
+    "form-batch": lambda: batch_form("C_OPS"),
     "form-hold": lambda: hold_form(r.key(), "C_OPS", None),
     "form-hold-again": lambda: hold_form(r.key(), "C_OPS", HOLD),
     "form-take-back": lambda: take_back_form(STOPS["rejected"]),

@@ -15,6 +15,7 @@ from redis import Redis
 from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.age import Age, DueKey, DueKeys, by_age
+from bot.rotation.batch import Batch, Entry, Halt, ready
 from bot.rotation.errors import AmbiguousKey
 from bot.rotation.history import Wanted
 from bot.rotation.inventory import ProviderKey
@@ -26,8 +27,10 @@ from handlers.commands import COMMAND, WORDS
 from handlers.errors import CHOOSE_KEY, explain
 from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
+from handlers.several import SEVERAL
 from handlers.views.ages import age_list
 from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.batch import BATCH_FORM, batch_form, digest
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.history import HISTORY_PAGE, history_form, history_page
 from handlers.views.holding import HOLD_FORM, hold_form
@@ -60,6 +63,7 @@ command                     x         x        R      x     R       R      g    
 command NAME                x         x        R      x     R       R      g     g       f        e      b   d
 command status              x         x        x      x     x       x      g     g       f        e      b   d
 command history             x         x        x      x     x       x      g     g       f        e      b   d
+command several             x         x        R      x     R       R      g     g       f        e      b   d
 command hold                H         H        x      x     H       H      g     g       f        e      b   d
 command unhold              H         H        x      x     H       H      g     g       f        e      b   d
 command history key:openai  x         x        x      x     x       x      g     g       f        e      b   d
@@ -88,12 +92,16 @@ action not_needed           A         A        x      A     A       A      g    
 action exposed              x         T        x      x     T       T      g     g       e        e      b   d
 action review               x         T        x      x     T       T      g     g       e        e      b   d
 action choose_key           x         x        R      x     R       R      g     g       e        e      b   d
+action go_on                x         T        x      x     T       T      g     g       e        e      b   d
+action end_batch            x         T        x      x     T       T      g     g       e        e      b   d
+action approve_ready        A         A        x      A     A       A      g     g       e        e      b   d
 action rotate_listed        x         x        R      x     R       R      g     g       e        e      b   d
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
 view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
+view batch_form             x         x        R      x     R       R      g     g       e        e      b   d
 view hold_form              H         H        x      x     H       H      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
 view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
@@ -126,7 +134,7 @@ ASKED = {"both", *OUTSIDERS}
 """Who asked for the rotation themselves, in their own column."""
 
 
-FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, HOLD_FORM, NOT_NEEDED_FORM)
+FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, HOLD_FORM, BATCH_FORM, NOT_NEEDED_FORM)
 NOW = datetime.now(UTC)
 A_DAY = (NOW + timedelta(days=30)).date().isoformat()
 
@@ -152,6 +160,7 @@ def populated(stage: Stage) -> None:
     slack.groups["S_APPROVERS"].members = ["U_APPROVER", "U_BOTH", "U_REMOVED", *outsiders]
     slack.add_group("S_REQUESTERS", "requesters", ["U_REQUESTER", "U_COLLEAGUE", "U_BOTH", *outsiders])
     stage.overrides["REQUESTERS"] = "S_REQUESTERS"
+    stage.overrides["ONE_APPROVAL_FOR_A_BATCH"] = "true"
 
 
 class Scene(NamedTuple):
@@ -228,6 +237,24 @@ def on_home(label: str) -> Do:
     return pressed
 
 
+def in_batch(label: str, halt: Halt | None = None) -> Do:
+    """Press a button of the batch that the rotation before this person belongs to."""
+
+    async def pressed(scene: Scene) -> Any:
+        rotation, store = scene.rotation, scene.built.store
+        entry = Entry(key_id=rotation.plan.old_key.id, name="Old", rotation=rotation.id)
+        fields = {"team": rotation.team, "channel": "C_OPS", "by": rotation.requested_by, "at": NOW}
+        batch = Batch(id="rbatch2", entries=(entry,), halt=halt, **fields)
+        saved = await store.save_batch(batch, {"by": "a test", "what": "recorded", "why": ""}, at=NOW)
+        covers = ready(saved, [rotation])
+        content = digest(saved, {rotation.id: rotation}, {}, covers)
+        shown = scene.stage.slack.site.whisper(scene.person.id, "", content["blocks"], channel="C_OPS")
+        scene.stage.slack.site.ephemerals.clear()
+        return await scene.person.click(label, shown)
+
+    return pressed
+
+
 async def rotate_listed(scene: Scene) -> Any:
     key = ProviderKey(id=scene.stage.key_named(KEY).id, display_name=KEY)
     due = DueKeys((DueKey(key, Age(NOW)),), 0)
@@ -248,6 +275,7 @@ ACTS: Mapping[str, Act] = {
     "command NAME": Act(type_in(KEY)),
     "command status": Act(type_in("status"), words="Under way:"),
     "command history": Act(type_in("history"), words="The last rotations:"),
+    "command several": Act(type_in(SEVERAL)),
     "command hold": Act(type_in(f"hold {KEY}")),
     "command unhold": Act(type_in(f"unhold {KEY}"), words="No hold counts for that key."),
     "command history key:openai": Act(type_in("history key:openai"), words="Found, the newest first:"),
@@ -276,6 +304,9 @@ ACTS: Mapping[str, Act] = {
     "action exposed": Act(click(Action.EXPOSED)),
     "action review": Act(click(Action.REVIEW), REVIEW_DUE),
     "action choose_key": Act(choose),
+    "action go_on": Act(in_batch("Go on", Halt(rotation="rother2", why="cancelled", at=NOW))),
+    "action end_batch": Act(in_batch("End the batch")),
+    "action approve_ready": Act(in_batch("Approve all ready"), r.awaiting_approval(), words="Approved: "),
     "action rotate_listed": Act(rotate_listed),
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
@@ -289,6 +320,7 @@ ACTS: Mapping[str, Act] = {
         ),
         STOPS["unverified"],
     ),
+    "view batch_form": Act(submit(lambda _: batch_form("C_OPS"), provider="openai")),
     "view hold_form": Act(
         submit(lambda scene: hold_form(scene.rotation.plan.old_key, "C_OPS", None), reason="an audit", until=A_DAY),
         words=" is on hold until ",
@@ -310,7 +342,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     links = {f"action {name}" for name in LINKS}  # they only open a page
     listeners = {f"{kind} {name}" for kind, name in registered()} - {f"command {COMMAND}"} - links
     buttons = {f"action {action.name.lower()}" for action in Action}
-    words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS) if word != "receipt")}
+    words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS, SEVERAL) if word != "receipt")}
     words |= {"command history key:openai", "command receipt r7k2abc"}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
