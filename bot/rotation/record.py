@@ -58,8 +58,6 @@ class Rotation(Frozen):
 
     ticket: str = ""
     batch: str = ""
-    """The batch that it belongs to, if it does."""
-
     attempt: int = 0
     """How many secrets people have given so far."""
 
