@@ -66,7 +66,9 @@ def overview(sights: Sights, permissions: Permissions, under: Mapping[Policy, Pe
     *under* a policy, the person may have other permissions.
     """
     first = sorted(sights.under_way, key=lambda one: not fails_callers(one))
-    there = {one.id: one for one in (*first, *sights.due)}
+    there: dict[str, Rotation] = {}
+    for one in (*first, *sights.due, *sights.last):
+        there.setdefault(one.id, one)
     waiting = [
         Waiting(one, acts)
         for one in there.values()

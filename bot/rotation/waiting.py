@@ -41,10 +41,12 @@ CHECKS: Mapping[Action, Check] = {
     Action.ON_IT: check_may_take,
     Action.REVOKED: check_may_steer,
     Action.NOT_NEEDED: _accepts,
+    Action.EXPOSED: check_may_steer,
+    Action.REVIEW: check_may_steer,
 }
 """Who may press each button, as a click on the card would check it; a test checks that none is missing."""
 
-AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN})
+AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN, Action.EXPOSED})
 """The buttons that nobody has to press, unless the rotation is stopped, or offers nothing else before an approval."""
 
 OF_A_TASK = frozenset({Action.REVOKED, Action.NOT_NEEDED})

@@ -72,7 +72,7 @@ class Homes(Ages):
         try:
             permissions = await people.permissions(person)
             check_member(permissions.person)
-            policies = {one.policy for one in (*sights.under_way, *sights.due)}
+            policies = {one.policy for one in (*sights.under_way, *sights.due, *sights.last)}
             under = {policy: await people.permissions(person, policy) for policy in policies}
         except (NotAllowed, Unanswerable) as refusal:
             return refusal

@@ -64,6 +64,8 @@ DOES: Mapping[Action, str] = {
     Action.ON_IT: "Callers fail: look at the card, and say there whether you take care of it.",
     Action.REVOKED: "Revoke the API key at its provider.",
     Action.NOT_NEEDED: "Revoke the API key at its provider.",
+    Action.EXPOSED: ON_CARD,
+    Action.REVIEW: "Give the review of the leak, on the card.",
     Action.DELETE_OLD_KEY: "Look at the card, then approve the delete of the old key or say what speaks against it.",
 }
 """What a person does about a rotation that waits for them; an approval counts for what is shown, so the card has it."""

@@ -600,7 +600,9 @@ HOMES: Mapping[str, Case] = {
     "home-without-aisix": seen("requester", (), (), keys=None),
     "home-500-keys": seen("requester", keys=MANY_KEYS),
     "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
-    "home-hostile": seen("requester", (r.awaiting_secret(HOSTILE_PLAN), STOPS["drift"].but(plan=HOSTILE_PLAN))),
+    "home-hostile": seen(
+        "requester", (r.awaiting_secret(HOSTILE_PLAN), STOPS["drift"].but(id="r2drif1", plan=HOSTILE_PLAN))
+    ),
     "home-guest": lambda: closed(NO_MEMBER["guest"][0]),
 }
 """The Home tab, which Slack holds to the limits of a view."""

@@ -2,7 +2,7 @@
 
 from sandbox.slack.person import Person
 from sandbox.slack.reading import plain
-from tests.support.stage import KEY, Stage
+from tests.support.stage import KEY, Stage, stage_of
 
 
 def shown(person: Person) -> str:
@@ -85,3 +85,10 @@ async def test_the_history_is_found_from_home_and_by_the_command_with_the_receip
     await stage.told("U_REQUESTER", "No rotation is like that.")
     await person.command(f"receipt {rotation.id}")
     assert "|open>" in await stage.told("U_REQUESTER", "It has no receipt")
+
+
+async def test_home_opens_over_http_too(redis_url: str) -> None:
+    async with stage_of(redis_url, mode="http") as stage, stage.front():
+        person = stage.slack.person("U_APPROVER")
+        assert (await person.open_home()).error is None
+        await says(stage, person, "Waits for you")

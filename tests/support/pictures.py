@@ -54,6 +54,7 @@ PICTURES: Mapping[str, str] = {
     "evidence-card": "card-awaiting-approval-proved",
     "receipt": "receipt-after-watch",
     "exposed-card": "card-exposed-running",
+    "home": "home-requester",
 }
 
 

@@ -1,7 +1,7 @@
-// Draws the JSON it is given, without a workspace: a message, a modal, an option of a menu, or a list of messages.
+// Draws the JSON it is given, without a workspace: a message, a modal, a home tab, an option of a menu, or a list of messages.
 // `draw(json, {names, me, now, ts, confirm})`; or the JSON, encoded, after a # in the address.
 
-import { drawMessage } from "./blocks.js";
+import { drawBlocks, drawMessage } from "./blocks.js";
 import { Form, confirmation, modalParts } from "./dialog.js";
 import { el, fresh } from "./dom.js";
 
@@ -19,6 +19,7 @@ const NAMES = {
 const KINDS = [
   [Array.isArray, (list, env) => list.map((each, place) => message(each, env, place))],
   [(json) => json.type === "modal", (view, env) => modal(view, env)],
+  [(json) => json.type === "home", (view, env) => el("div", { class: "content" }, drawBlocks(view.blocks, env))],
   [(json) => "text" in json && "value" in json, (option) => listed(option)],
   [(json) => json.title && json.confirm && json.deny, (dialog) => question(dialog)],
   [() => true, (given, env) => message(given, env)],
