@@ -21,7 +21,7 @@ from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName,
 
 __all__ = ["CARRIED", "KEY_STAYS", "SCHEMA", "Approval", "Replacement", "Rotation", "Stop", "Trouble", "Void"]
 
-SCHEMA = 1
+SCHEMA = 2
 """The schema that this version writes. It reads older ones, and leaves newer ones alone."""
 
 KEY_STAYS = "Key"

@@ -83,7 +83,7 @@ async def test_the_check_tries_slack_aisix_and_redis(bare_stage: Stage) -> None:
     bare_stage.overrides["AISIX_GATEWAYS"] = gateways(bare_stage, replicas=2)
 
     assert list(dict.fromkeys(each.about.split(" ")[0] for each in await checked(bare_stage))) == [
-        "Slack", "AISIX", "environment", "gateway", "status", "replicas", "Redis",
+        "Slack", "AISIX", "environment", "gateway", "status", "replicas", "REQUESTERS", "Redis",
     ]  # fmt: skip
 
 

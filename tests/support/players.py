@@ -45,7 +45,7 @@ MOST_STIRS = 3
 """How often the bot is begun once more after the end, for faults that have not happened yet."""
 
 SECRET, ANOTHER, APPROVE = "Enter new secret", "Another secret", "Delete old key"
-BACK, AGAIN = "Roll back", "Try again"
+BACK, AGAIN, START, VERIFY = "Roll back", "Try again", "Start", "Verify again"
 
 
 @dataclass(eq=False)
@@ -193,13 +193,20 @@ class Play:
             elif SECRET in card.buttons:
                 await self._is_swept()
                 await self.give(card)
+            elif START in card.buttons:
+                await self._is_swept()
+                await self.stage.slack.person("U_APPROVER").click(START, card)
+                await self._wait(lambda: START not in card.buttons)
             elif APPROVE in card.buttons:
                 await self._is_swept()
                 await self._decide(card)
             elif AGAIN in card.buttons:
                 await self._go_on(card)
+            elif VERIFY in card.buttons:  # the evidence is too old for an approval
+                await self.stage.slack.person("U_APPROVER").click(VERIFY, card)
+                await self._wait(lambda: VERIFY not in card.buttons)
             else:
-                await self._wait(lambda: {SECRET, AGAIN, APPROVE} & set(card.buttons), LOOK)
+                await self._wait(lambda: {SECRET, START, AGAIN, APPROVE, VERIFY} & set(card.buttons), LOOK)
 
     async def _is_swept(self) -> None:
         """Let a sweep come by while people think, in every rotation: else it would be chance in which it does."""
