@@ -42,8 +42,15 @@ def review_is_due(rotation: Rotation) -> bool:
 
 
 def is_back_in_use(rotation: Rotation) -> bool:
-    """Return whether the rotation ended, and models stay on the exposed key."""
-    return bool(rotation.exposed) and rotation.state in (State.ROLLED_BACK, State.CANCELLED) and not _is_gone(rotation)
+    """Return whether the rotation ended with models on the exposed key, unless an approver says that all is well."""
+    is_back = rotation.state in (State.ROLLED_BACK, State.CANCELLED) and not _is_gone(rotation)
+    return bool(rotation.exposed) and is_back and not (rotation.revocation and rotation.revocation.reason)
+
+
+def is_still_due(rotation: Rotation) -> bool:
+    """Return whether a leak keeps a rotation that is done otherwise from counting as done."""
+    is_late = bool(rotation.deleted_at or rotation.is_over)
+    return review_is_due(rotation) or (rotation.exposed is not None and rotation.is_owed and is_late)
 
 
 def _is_gone(rotation: Rotation) -> bool:

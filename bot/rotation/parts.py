@@ -75,6 +75,9 @@ class Exposure(Frozen):
     at_once: bool = False
     """No model had moved yet, so that all models of an environment move in one wave."""
 
+    waived_by: str = ""
+    """The approver whose **Start** did not wait for the window in which models may move."""
+
 
 class Review(Frozen):
     """What people found out about a leak, given before the rotation counts as done."""

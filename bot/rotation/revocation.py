@@ -24,6 +24,15 @@ def with_task(rotation: Rotation, now: datetime, within: timedelta) -> Rotation:
     return rotation.but(revocation=task)
 
 
+def with_task_of_a_leak(rotation: Rotation, now: datetime) -> Rotation:
+    """Return *rotation*, whose old key is exposed, with the task to revoke that key: it begins with the report."""
+    assert rotation.exposed is not None
+    due, made = rotation.exposed.revoke_by, _made_at(rotation)
+    return rotation.but(
+        revocation=Revocation(which=Which.OLD, owner=rotation.requested_by, since=now, due_at=due, made_at=made)
+    )
+
+
 def owed(rotation: Rotation) -> Which | None:
     """Return which credential nothing should use any more: the old one, or the new one if models stay on the old key.
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from bot.rotation.record import Rotation
+from bot.rotation.record import Approval, Rotation
 
 
 def shown_at_start(rotation: Rotation) -> str:
@@ -20,7 +20,12 @@ def shown_at_start(rotation: Rotation) -> str:
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
 
+def start_of(rotation: Rotation) -> Approval | None:
+    """Return the start approval that counts for what moves now."""
+    now = shown_at_start(rotation)
+    return next((start for start in rotation.starts if start.digest == now), None)
+
+
 def lacks_start(rotation: Rotation) -> bool:
     """Return whether an approver must press **Start** before a model moves: an older plan's start does not count."""
-    now = shown_at_start(rotation)
-    return rotation.policy.start and not any(start.digest == now for start in rotation.starts)
+    return rotation.policy.start and start_of(rotation) is None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.errors import NotAllowed, WrongState
+from bot.rotation.exposure import needing
 from bot.rotation.policy import (
     Permissions,
     check_may_accept,
@@ -39,6 +40,8 @@ CHECKS: Mapping[Action, Check] = {
     Action.ACCEPT_UNPROVED: _accepts,
     Action.DELETE_OLD_KEY: _approves,
     Action.ON_IT: check_may_take,
+    Action.EXPOSED: check_may_steer,
+    Action.REVIEW: check_may_steer,
     Action.REVOKED: check_may_steer,
     Action.NOT_NEEDED: _accepts,
     Action.EXPOSED: check_may_steer,
@@ -56,6 +59,7 @@ OF_A_TASK = frozenset({Action.REVOKED, Action.NOT_NEEDED})
 def waited_for(rotation: Rotation, permissions: Permissions) -> tuple[Action, ...]:
     """Return what *rotation* waits for and this person may do now, in the order of its buttons."""
     of_others = rotation.revocation is None or rotation.revocation.owner != permissions.person.id
+    of_others = of_others or (rotation.exposed is not None and needing(rotation) > 0)  # not yet: callers would fail
     acts = [act for act in offered(rotation) if not (of_others and act in OF_A_TASK)]
     asked = [act for act in acts if act not in AT_WILL]
     stuck = rotation.state is State.BLOCKED or (rotation.state is State.AWAITING_APPROVAL and not asked)

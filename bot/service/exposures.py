@@ -8,6 +8,7 @@ from bot.rotation.parts import Exposure, Review
 from bot.rotation.policy import check_may_steer, check_offered
 from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation
+from bot.rotation.revocation import with_task_of_a_leak
 from bot.rotation.states import State, StepName
 from bot.service.decisions import Decisions
 from bot.service.verbs import audited
@@ -28,7 +29,8 @@ class Exposures(Decisions):
         said["since"] = _said(since, "since", needed=False)
 
         def exposed(rotation: Rotation) -> Rotation:
-            return _hurrying(rotation).but(exposed=self._exposure(rotation, by).but(**said))
+            reported = _hurrying(rotation).but(exposed=self._exposure(rotation, by).but(**said))
+            return with_task_of_a_leak(reported, self._now())
 
         return await self._steer(rotation_id, Action.EXPOSED, exposed, by, "reported a leak")
 
@@ -63,10 +65,10 @@ class Exposures(Decisions):
 
 
 def _hurrying(rotation: Rotation) -> Rotation:
-    """Return *rotation*, due at once if it soaks: the soak is shorter from now on."""
+    """Return *rotation*, due at once if it soaks or waits for a window: either is shorter from now on."""
     step = next_step(rotation)
-    soaks = rotation.state is State.RUNNING and step is not None and step.name is StepName.SOAK
-    return rotation.but(retry_at=None, retry_in=None) if soaks else rotation
+    waits = rotation.state is State.RUNNING and step is not None and (step.name is StepName.SOAK or rotation.opens_at)
+    return rotation.but(retry_at=None, retry_in=None) if waits else rotation
 
 
 def _said(text: str, field: str, *, needed: bool = True) -> str:

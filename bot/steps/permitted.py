@@ -1,14 +1,16 @@
 """What the policy allows now: whether a model may move."""
 
 from bot.rotation.errors import Unanswerable, Uncertain
+from bot.rotation.parts import Exposure
 from bot.rotation.record import Rotation
-from bot.rotation.starting import lacks_start
+from bot.rotation.starting import lacks_start, start_of
 from bot.rotation.windows import is_open, next_open
 from bot.steps.outcomes import Outcome, Unstarted, Wait
 from bot.steps.pacing import A_WHILE
 from bot.steps.world import World
 
 OTHER_PLAN = "What moves is not what the card showed when it was started."
+OF_A_LEAK = "The change window is closed. The old key is exposed, so one approver may start all the same."
 CLOSED = "Waits for the change window."
 NEVER_OPENS = "The change window does not open any more: have the settings (POLICY) changed, or roll back."
 
@@ -19,7 +21,7 @@ async def may_move(rotation: Rotation, world: World) -> Rotation | Outcome:
     Before the first move, those who pressed **Start** must still be approvers; after it, only the plan matters.
     """
     started = rotation
-    if rotation.policy.start and rotation.starts and not rotation.moved:
+    if rotation.starts and not rotation.moved:
         try:
             started = await world.people.started(rotation)
         except Unanswerable:
@@ -30,10 +32,20 @@ async def may_move(rotation: Rotation, world: World) -> Rotation | Outcome:
     return _in_the_window(started, world)
 
 
+def _waived(rotation: Rotation, exposed: Exposure) -> Rotation | Outcome:
+    """Let models move outside the window because of a leak, if one approver says so by **Start**."""
+    start = start_of(rotation)
+    if start is None:
+        return Unstarted(rotation, OF_A_LEAK)
+    return rotation.but(opens_at=None, exposed=exposed.but(waived_by=start.by))
+
+
 def _in_the_window(rotation: Rotation, world: World) -> Rotation | Outcome:
     now = world.now()
     if is_open(rotation.policy.move, now):
         return rotation.but(opens_at=None)
+    if rotation.exposed:
+        return _waived(rotation, rotation.exposed)
     opens_at = next_open(rotation.policy.move, now)
     reason, pause = (CLOSED, opens_at - now) if opens_at else (NEVER_OPENS, A_WHILE)
     return Wait(rotation.but(opens_at=opens_at), reason, pause, is_for_time=True)

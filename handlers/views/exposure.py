@@ -8,6 +8,7 @@ from bot.rotation.old_key import usage_of
 from bot.rotation.parts import Exposure, Review
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
+from handlers.views import revoking
 from handlers.views.blocks import code, duration, when
 from handlers.views.links import place_of
 
@@ -15,21 +16,33 @@ UNKNOWN = "unknown"
 
 
 def lines(rotation: Rotation) -> list[str]:
-    """Say what the leak means now, the most important first; nothing without one, or once it is reviewed."""
-    is_over = rotation.review and not is_back_in_use(rotation)
-    return list(_lines(rotation, rotation.exposed)) if rotation.exposed and not is_over else []
+    """Say what the leak means now, the most important first; nothing without one, or once nothing is to be done."""
+    exposed, task = rotation.exposed, rotation.revocation
+    if exposed is None:
+        return []
+    if task and not task.is_open and rotation.deleted_at:  # the next move says so
+        return []
+    if task and not task.is_open:
+        told = f"{'✔' if not needing(rotation) else '▲'} {revoking.ended(rotation, task)}"
+        return [told, *([_failing(rotation)] if needing(rotation) and not task.reason else [])]
+    return [_exposed(rotation, exposed), *attacks(rotation), CALLERS[standing(rotation)](rotation)]
 
 
-def _lines(rotation: Rotation, exposed: Exposure) -> Iterator[str]:
+def _exposed(rotation: Rotation, exposed: Exposure) -> str:
+    """Say that the key works for others, and by when to revoke it."""
     place = place_of(rotation.plan.old_key)
     within = duration(exposed.revoke_by - exposed.at)
-    back = f"exposed key is {_back(rotation)}" if is_back_in_use(rotation) else "old key is exposed"
-    yield (
-        f"▲ *The {back}*: it works for anyone who has it until it's revoked at {place}. "
+    key = f"exposed key is {_back(rotation)}" if is_back_in_use(rotation) else "old key is exposed"
+    return (
+        f"▲ *The {key}*: it works for anyone who has it until it's revoked at {place}. "
         f"Revoke it by {when(exposed.revoke_by)}, {within} after the report."
     )
-    yield from attacks(rotation)
-    yield CALLERS[standing(rotation)](rotation)
+
+
+def _failing(rotation: Rotation) -> str:
+    """Say that the exposed key was revoked too early."""
+    many = needing(rotation)
+    return f"▲ {plural(many, 'model')} still {'uses' if many == 1 else 'use'} it: *callers are failing now*."
 
 
 def attacks(rotation: Rotation) -> list[str]:
@@ -121,8 +134,9 @@ def _used(rotation: Rotation) -> Iterator[str]:
 
 def _reported(exposed: Exposure) -> str:
     what = f": {code(exposed.what, 300)}" if exposed.what else ""
+    waived = f" Outside the change window: <@{exposed.waived_by}> started it." if exposed.waived_by else ""
     where, since = code(exposed.where or UNKNOWN, 150), code(exposed.since or UNKNOWN)
-    return f"Exposed{what}. Where: {where}. Since: {since}. Reported by <@{exposed.by}>, {when(exposed.at)}."
+    return f"Exposed{what}. Where: {where}. Since: {since}. Reported by <@{exposed.by}>, {when(exposed.at)}.{waived}"
 
 
 def _reviewed(review: Review) -> str:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
 from bot.rotation.attention import is_watched, open_troubles
+from bot.rotation.exposure import needing
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -97,7 +98,8 @@ def revoked_at(rotation: Rotation) -> KeyPage | None:
     """
     is_next = rotation.is_owed if rotation.revocation else is_watched(rotation) or rotation.state is State.COMPLETED
     fails = open_troubles(rotation) or rotation.state is State.BLOCKED
-    return key_page(rotation.plan.old_key) if is_next and not fails else None
+    is_early = rotation.exposed is not None and needing(rotation) > 0
+    return key_page(rotation.plan.old_key) if is_next and not (fails or is_early) else None
 
 
 def _key(rotation: Rotation) -> str:

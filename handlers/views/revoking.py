@@ -1,10 +1,11 @@
 """Sentences about the second delete: where a credential still works, who revokes it until when, and how that ended."""
 
+from bot.rotation.exposure import needing
 from bot.rotation.parts import Revocation, Which
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views.blocks import code, when
-from handlers.views.links import key_page
+from handlers.views.links import place_of
 
 
 def still_works(rotation: Rotation) -> str:
@@ -20,11 +21,7 @@ def _credential(rotation: Rotation) -> str:
 
 def _provider(rotation: Rotation) -> str:
     """Name where the key belongs: the provider if that is known for sure, else the host."""
-    key = rotation.plan.old_key
-    host = key.base_url.rpartition("://")[2].partition("/")[0].rpartition("@")[2]
-    place = code(host or key.provider, 60) if host or key.provider else "the provider"
-    page = key_page(key)
-    return page.name if page else place
+    return place_of(rotation.plan.old_key)
 
 
 def due(rotation: Rotation) -> str:
@@ -44,6 +41,8 @@ def task(rotation: Rotation) -> str:
 
 def _first(rotation: Rotation, task: Revocation) -> str:
     """Say what has to be made sure of before: the key may still be in use."""
+    if rotation.exposed and needing(rotation):
+        return "gets every model off it first (▲ above), and "
     if task.which is Which.NEW:
         return "makes sure that nothing uses the new key (▲ above), and " if rotation.left_alone else ""
     may_be_there = rotation.state is State.CANCELLED and not rotation.plan.old_key_gone

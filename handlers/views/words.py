@@ -12,7 +12,7 @@ from bot.rotation.attention import (
     may_be_deleted,
     open_void,
 )
-from bot.rotation.exposure import is_back_in_use, review_is_due
+from bot.rotation.exposure import is_back_in_use, is_still_due
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -48,7 +48,7 @@ def mark(rotation: Rotation) -> str:
     if is_back_in_use(rotation):
         return HARM
     if (
-        review_is_due(rotation)
+        is_still_due(rotation)
         or (rotation.is_over and rotation.left_alone)
         or rotation.cached
         or watch.saw_too_little(rotation)

@@ -12,7 +12,7 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.exposure import SOAK_MOST, Standing, Use, hurried, standing, uses
 from bot.rotation.finding import Finding
 from bot.rotation.flags import Flag
-from bot.rotation.parts import Exposure, Trouble
+from bot.rotation.parts import Exposure, Trouble, Which
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import FORWARD, State, Track
@@ -130,6 +130,8 @@ async def test_a_leak_is_recorded_with_what_people_said_and_when_it_must_be_revo
 
     assert told.exposed
     assert told.exposed.model_dump(include={*TOLD}) == TOLD
+    assert told.revocation
+    assert (told.revocation.which, told.revocation.due_at) == (Which.OLD, told.exposed.revoke_by)
     assert (told.exposed.by, told.exposed.at_once) == ("U_APPROVER", True)
     assert told.exposed.revoke_by - told.exposed.at == timedelta(hours=2)
     *_, last = [json.loads(line) async for line in desk.store.trail()]

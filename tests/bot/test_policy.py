@@ -155,6 +155,7 @@ def offers_of(line: str) -> tuple[str, set[Action]]:
 OF_A_LEAK = {
     A.EXPOSED: {
         "AWAITING_SECRET", "AWAITING_START", "RUNNING", "RUNNING, withdrawing", "AWAITING_APPROVAL",
+        "AWAITING_APPROVAL, stale", "AWAITING_APPROVAL, parked",
         *(moment for moment in MOMENTS if moment.startswith("BLOCKED") and "watched" not in moment),
     },
     A.REVIEW: {"RUNNING, watched, exposed", "COMPLETED, exposed", "ROLLED_BACK, exposed"},

@@ -9,6 +9,7 @@ from bot.engine import due_at, move
 from bot.rotation.errors import Unanswerable, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
+from bot.rotation.parts import Exposure
 from bot.rotation.people import People
 from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.policy import check_window
@@ -18,7 +19,7 @@ from bot.rotation.states import State
 from bot.rotation.stops import Cause
 from bot.rotation.windows import Windows, read_opening
 from bot.service.resuming import tried_again
-from bot.steps.permitted import CLOSED, OTHER_PLAN
+from bot.steps.permitted import CLOSED, OF_A_LEAK, OTHER_PLAN
 from bot.steps.verdicts import doubtful
 from sandbox.aisix import Switches
 from tests.bot.conftest import Slack
@@ -162,6 +163,19 @@ async def test_a_closed_window_says_until_when(tenancy):
     assert (waits.moved, waits.note) == ((), CLOSED)
     assert waits.opens_at == later(0).replace(day=24, hour=9, minute=0)
     assert waits.retry_at == waits.opens_at
+
+
+async def test_a_leak_waits_for_no_window_if_one_approver_starts_it_and_that_is_recorded(tenancy):
+    machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), move=(NOON,))))
+    leak = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(7200))
+    waiting = await machine.ended((await tenancy.begun(machine)).but(exposed=leak))
+    assert (waiting.state, waiting.moved, waiting.note) == (State.AWAITING_START, (), OF_A_LEAK)
+
+    other = await machine.ended(started(waiting, "U_COLLEAGUE"))
+    assert (other.state, other.moved) == (State.AWAITING_START, ())
+    moved = await machine.ended(started(waiting))
+    assert (moved.state, moved.all_moved) == (State.AWAITING_APPROVAL, True)
+    assert moved.exposed.waived_by == "U_APPROVER"
 
 
 # --- the delete ---

@@ -346,7 +346,8 @@ def exposed(rotation: Rotation, seconds: float = 20, **told: str) -> Rotation:
     """Return *rotation* with a leak that the requester reported so many seconds after the card."""
     known = {"what": "the key stood in a build log", "where": "the wiki, page Deploy", "since": "last Thursday"}
     report = Exposure(by=REQUESTER, at=at(seconds), revoke_by=at(seconds + 7200), at_once=True)
-    return rotation.but(exposed=report.but(**known | told))
+    task = revocation(due_at=report.revoke_by, since=report.at)
+    return rotation.but(exposed=report.but(**known | told), revocation=task)
 
 
 def attacked(rotation: Rotation) -> Rotation:
@@ -362,7 +363,7 @@ def reviewed(rotation: Rotation, **told: str) -> Rotation:
         by=APPROVER, at=at(5000), what="the key stood in a build log", where="the wiki, page Deploy",
         since="2026-11-19", reach="every model of the account; nobody else used it, by the provider's own figures",
     )  # fmt: skip
-    return exposed(rotation).but(review=review.but(**told))
+    return exposed(rotation).but(review=review.but(**told), revocation=revocation(**REVOKED))
 
 
 def void(*changes: str, seconds: float = 300, by: tuple[str, ...] = (APPROVER,)) -> Void:

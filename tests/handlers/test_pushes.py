@@ -144,7 +144,9 @@ async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: 
     await slack.becomes(r.nudged(ASKED, 14_000))
     assert set(slack.direct) == PAGED - {r.REQUESTER}
     assert [len(messages) for messages in slack.direct.values()] == [1, 1]
-    assert slack.buttons(r.APPROVER) == [["Delete old key", "Roll back", "Verify again", "Open in AISIX"]]
+    assert slack.buttons(r.APPROVER) == [
+        ["Delete old key", "Roll back", "Verify again", "This secret is exposed", "Open in AISIX"]
+    ]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,8 @@ async def test_a_leak_is_reported_rotated_in_a_hurry_revoked_and_reviewed(redis_
         await stage.recorded(lambda r: r.state is State.AWAITING_APPROVAL)
         assert (await stage.record()).wave == 1, "two environments, one wave each"
         await stage.says(card, "Safe for callers to revoke now: 3 models proved on the new key.")
+        await stage.press("I've revoked it", card)
+        await stage.says(card, "was revoked at")
         await stage.press("Delete old key", card, who="U_APPROVER")
         await stage.says(card, "review due, old key deleted")
         await stage.recorded(lambda r: r.state is State.COMPLETED)
