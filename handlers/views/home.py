@@ -125,7 +125,8 @@ def _opening(link: str) -> Block:
 
 def _under_way(overview: Overview, links: Links) -> Iterator[Block]:
     yield header("Under way")
-    empty = "Nothing else. `/rotate-key NAME` in a channel shows what uses a key, and changes nothing yet."
+    nothing = "Nothing else" if overview.waiting else "Nothing"
+    empty = f"{nothing}. `/rotate-key NAME` in a channel shows what uses a key, and changes nothing yet."
     more = "`/rotate-key status` lists all."
     yield from _listed(overview.others, lambda one: _line(one, links), UNDER_WAY_MOST, more, empty)
 

@@ -598,6 +598,13 @@ HOMES: Mapping[str, Case] = {
     "home-approver": seen("approver", due=(OWED,)),
     "home-empty": seen("requester", (), (), keys=()),
     "home-without-aisix": seen("requester", (), (), keys=None),
+    "home-500-of-each": seen(
+        "approver",
+        tuple((r.awaiting_approval() if n % 2 else r.running("verify")).but(id=f"r2a{n:04}") for n in range(500)),
+        tuple(r.cancelled().but(id=f"r3a{n:04}") for n in range(8)),
+        due=tuple(r.completed(revocation=r.revocation()).but(id=f"r4a{n:04}") for n in range(50)),
+        keys=MANY_KEYS,
+    ),
     "home-500-keys": seen("requester", keys=MANY_KEYS),
     "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
     "home-hostile": seen(

@@ -63,6 +63,18 @@ async def test_an_app_without_a_home_tab_goes_on(stage: Stage) -> None:
     assert KEY in (await stage.ask()).plain
 
 
+async def test_a_key_on_home_is_proposed_in_the_picker_and_the_card_comes_where_the_person_says(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.open_home()
+    await says(stage, person, "Other key")
+    await person.click("Rotate", person.home, value=stage.key_named("Other key").id)
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    assert (await person.submit({"channel": "C_OPS"})).closed
+    await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
+
+    assert "Other key" in stage.slack.messages("C_OPS")[-1].plain
+
+
 async def test_the_history_is_found_from_home_and_by_the_command_with_the_receipt(stage: Stage) -> None:
     person = stage.slack.person("U_REQUESTER")
     card = await stage.ask()
