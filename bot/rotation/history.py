@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import NamedTuple, Self
 
 from bot.rotation.errors import BadInput
@@ -26,6 +27,11 @@ class Wanted(Frozen):
     since: date | None = None
     until: date | None = None
     """The first and the last day on which it was asked for, in UTC."""
+
+    @cached_property
+    def sought(self) -> tuple[str, str]:
+        """Return the key and the environment without differences that people don't mean."""
+        return plain(self.key), plain(self.environment)
 
     @property
     def begin(self) -> datetime | None:
@@ -55,7 +61,7 @@ class Outline(NamedTuple):
 
     def matches(self, wanted: Wanted) -> bool:
         """Return whether the rotation is among those that are *wanted*, whenever it was asked for."""
-        key, place = plain(wanted.key), plain(wanted.environment)
+        key, place = wanted.sought
         return (
             (not key or any(key in name for name in self.keys))
             and (not wanted.person or wanted.person in self.people)

@@ -50,6 +50,7 @@ class Lists:
         self.key = namespace.key
         self._redis: Any = redis  # redis-py types every answer as "now or later"
         self._everything = asyncio.Semaphore(1)
+        self._searching = asyncio.Semaphore(1)
         self._outlines: dict[str, Outline] = {}
         """Of rotations that are over: what a search looks at does not change any more."""
 
@@ -125,7 +126,7 @@ class Lists:
         end = f"({wanted.end.timestamp()}" if wanted.end else "+inf"
         async with answering():
             ids = await self._redis.zrange(self.key("all"), end, begin, desc=True, byscore=True)
-        async with self._everything:
+        async with self._searching:
             outlines = {id_: outline async for id_, outline in self._outlined(ids)}
         found = [id_ for id_ in ids if id_ in outlines and outlines[id_].matches(wanted)]
         first = max(0, min(number - 1, (len(found) - 1) // size)) * size
