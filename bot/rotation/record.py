@@ -83,6 +83,9 @@ class Rotation(Frozen):
     rehearsal: str | None = None
     """The result of the rehearsal."""
 
+    rehearsed_at: datetime | None = None
+    """When the rehearsal ended; None in records of older versions."""
+
     unrehearsed: str = ""
     """Why there was no rehearsal."""
 
@@ -388,9 +391,9 @@ class Rotation(Frozen):
 
 OF_ONE_SECRET = (
     "accepted", "approvals", "asked_at", "barriers", "done", "findings", "first_well_at", "last_look_at", "ledgers",
-    "left_alone", "look_at", "looks", "no_throwaways", "opens_at", "parked_at", "rehearsal", "reminded_at",
-    "replacement", "same_secret_checked", "series", "silences", "soak_until", "stale_at", "start_asked_at", "starts",
-    "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
+    "left_alone", "look_at", "looks", "no_throwaways", "opens_at", "parked_at", "rehearsal", "rehearsed_at",
+    "reminded_at", "replacement", "same_secret_checked", "series", "silences", "soak_until", "stale_at",
+    "start_asked_at", "starts", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
 

@@ -2,10 +2,12 @@
 
 from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.parts import Exposure
+from bot.rotation.phrases import said
 from bot.rotation.record import Rotation
 from bot.rotation.starting import lacks_start, start_of
+from bot.rotation.states import StepName
 from bot.rotation.windows import is_open, next_open
-from bot.steps.outcomes import Outcome, Unstarted, Wait
+from bot.steps.outcomes import Again, Outcome, Unstarted, Wait
 from bot.steps.pacing import A_WHILE
 from bot.steps.world import World
 
@@ -40,10 +42,19 @@ def _waived(rotation: Rotation, exposed: Exposure) -> Rotation | Outcome:
     return rotation.but(opens_at=None, exposed=exposed.but(waived_by=start.by))
 
 
+def _freshly_rehearsed(rotation: Rotation, world: World) -> Rotation | Outcome:
+    """Rehearse again before the first move if people or a window have taken so long that the result is old."""
+    since = rotation.rehearsed_at
+    if rotation.moved or since is None or world.now() - since <= world.limits.evidence_max_age:
+        return rotation
+    why = f"The rehearsal was more than {said(world.limits.evidence_max_age)} ago."
+    return Again(rotation.but(throwaways=(), rehearsal=None, unrehearsed=""), StepName.REHEARSE, why)
+
+
 def _in_the_window(rotation: Rotation, world: World) -> Rotation | Outcome:
     now = world.now()
     if is_open(rotation.policy.move, now):
-        return rotation.but(opens_at=None)
+        return _freshly_rehearsed(rotation.but(opens_at=None), world)
     if rotation.exposed:
         return _waived(rotation, rotation.exposed)
     opens_at = next_open(rotation.policy.move, now)

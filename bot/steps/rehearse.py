@@ -140,7 +140,7 @@ async def _end(rotation: Rotation, world: World) -> Outcome:
     rotation, _ = await without_throwaways(rotation, await whole_inventory(rotation, world), world)
     if rotation.rehearsal == FAILED:
         raise _stop(rotation)
-    return Done(rotation)
+    return Done(rotation.but(rehearsed_at=world.now()))
 
 
 def _stop(rotation: Rotation) -> Blocked:

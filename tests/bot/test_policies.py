@@ -89,6 +89,7 @@ async def test_an_approver_must_be_allowed_by_every_policy_that_applies():
     assert not (await judged.permissions("U_APPROVER", both)).approver
     assert (await judged.permissions("U_OTHER", both)).approver
     assert await judged.able(2, both) == ("U_OTHER",)
+    assert not (await judged.permissions("U_ELSE", Policy(approvers=(("U_ELSE",),)))).approver, "a policy adds nobody"
 
 
 async def test_an_approval_that_todays_policy_would_not_allow_lapses():

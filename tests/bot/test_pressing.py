@@ -19,12 +19,15 @@ from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.flags import Flag, shown_of
 from bot.rotation.parts import OnIt
+from bot.rotation.policies import Policy
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.progress import next_step
 from bot.rotation.record import Replacement, Rotation, Trouble, Void
 from bot.rotation.secret import Submitted, Typed
+from bot.rotation.starting import shown_at_start
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
+from bot.rotation.windows import Windows, read_opening
 from bot.service import RotationService
 from bot.service.verbs import REPLAY_WINDOW
 from handlers.actions import delete_old_key
@@ -71,6 +74,36 @@ async def test_a_click_that_is_late_or_on_a_card_that_showed_something_else_does
     with pytest.raises(Late):
         await desk.approve(record, pressed=LATE)
     assert (await desk.approve(record, shown=record.seen)).state is State.RUNNING
+
+
+async def test_a_press_outside_the_delete_window_does_not_count(desk):
+    tuesday = Windows(openings=(read_opening("tue 09:00-17:00", "UTC"),))
+    record = await desk.save(waiting(policy=Policy(names=("p",), delete=(tuesday,))))
+
+    with pytest.raises(WrongState, match=r"it opens Tue 2026-11-24 09:00 UTC\. Press again then\."):
+        await desk.approve(record, shown=record.seen)
+    assert await desk.store.load(record.id) == record
+
+
+async def test_a_start_counts_once_for_what_was_shown_and_in_time(desk):
+    record = await desk.save(running(policy=Policy(names=("p",), start=True)).but(state=State.AWAITING_START))
+
+    async def press(**given: Any) -> Rotation:
+        usual = {"by": "U_APPROVER", "pressed": AT_ONCE, "click": "1", "shown": shown_at_start(record)}
+        return await desk.service.start_moving(record.id, **usual | given)
+
+    for given, refusal in (
+        ({"shown": "0" * 16}, WrongState),
+        ({"pressed": LATE}, Late),
+        ({"by": "U_REQUESTER"}, NotAllowed),
+    ):
+        with pytest.raises(refusal):
+            await press(**given)
+    started = await press()
+    assert (started.state, [word.by for word in started.starts]) == (State.RUNNING, ["U_APPROVER"])
+    await desk.save(started.but(state=State.AWAITING_START, starts=()))
+    with pytest.raises(WrongState, match="This click has counted already"):
+        await press()
 
 
 @pytest.mark.parametrize("done", [SOAKED, (*SOAKED, StepName.RECHECK)])

@@ -15,7 +15,7 @@ from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.policy import check_window
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.starting import lacks_start, shown_at_start
-from bot.rotation.states import State
+from bot.rotation.states import State, Track
 from bot.rotation.stops import Cause
 from bot.rotation.windows import Windows, read_opening
 from bot.service.resuming import tried_again
@@ -176,6 +176,34 @@ async def test_a_leak_waits_for_no_window_if_one_approver_starts_it_and_that_is_
     moved = await machine.ended(started(waiting))
     assert (moved.state, moved.all_moved) == (State.AWAITING_APPROVAL, True)
     assert moved.exposed.waived_by == "U_APPROVER"
+
+
+async def test_a_rehearsal_that_is_old_by_the_time_of_the_start_is_done_again_and_the_start_counts(tenancy):
+    machine, waiting = await asked(tenancy)
+    tenancy.clock.seconds += 3 * 86_400
+    begun = tenancy.clock.now()
+
+    moved = await machine.ended(started(waiting))
+
+    assert (moved.state, moved.all_moved) == (State.AWAITING_APPROVAL, True)
+    assert moved.rehearsed_at is not None
+    assert moved.rehearsed_at >= begun
+    assert moved.throwaways_used > waiting.throwaways_used
+
+
+@pytest.mark.parametrize("track", [Track.BACK, Track.WITHDRAW])
+async def test_no_window_holds_up_the_way_back(tenancy, track):
+    shut = NamedPolicy(asks=Policy(names=("p",), start=True, move=(NOON,), delete=(NOON,)))
+    machine = under(await tenancy.machine())
+    moved = await machine.until(await tenancy.begun(machine), lambda r: r.all_moved)
+    state = State.ROLLING_BACK if track is Track.BACK else State.RUNNING
+    back = moved.but(state=state, track=track, done=())
+    before = tenancy.clock.seconds
+
+    ended = await under(machine, shut).ended(back)
+
+    assert ended.state in (State.ROLLED_BACK, State.AWAITING_SECRET)
+    assert tenancy.clock.seconds - before < 3600
 
 
 # --- the delete ---

@@ -38,7 +38,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_press_does_what_the_tables_say_for_everybody",
         ),
         "Somebody whom APPROVERS does not name releases the delete.": Guard(
-            "if not permissions.approver:", "test_a_press_does_what_the_tables_say_for_everybody"
+            "    if not permissions.approver:\n        where",
+            "test_a_press_does_what_the_tables_say_for_everybody",
+            "    if False:\n        where",
         ),
         "One person alone asks for a rotation and releases its delete.": Guard(
             "if permissions.person.id == rotation.requested_by and not self_approval:",
@@ -50,6 +52,37 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
         "A button on an old card does what this moment does not offer.": Guard(
             "if action not in offered(rotation):", "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button"
+        ),
+        "Models move for a plan that no approver started.": Guard(
+            "for start in rotation.starts if start.digest == now",
+            "test_a_start_counts_only_for_what_was_shown",
+            "for start in rotation.starts",
+        ),
+        "A start counts though its giver could not give it any more.": Guard(
+            "if rotation.starts and not rotation.moved:",
+            "test_a_start_of_somebody_who_could_not_give_it_now_moves_nothing",
+            "if False:",
+        ),
+        "Models move outside the change window.": Guard(
+            "is_open(rotation.policy.move, now)", "test_a_closed_window_says_until_when", "True"
+        ),
+        "A key is deleted though the window has closed since the approval.": Guard(
+            "closed = closed_window(rotation, world.now())",
+            "test_if_the_window_closes_after_the_approval_nothing_is_deleted_and_an_approver_is_asked_again",
+            'closed = ""',
+        ),
+        "A press outside the delete window counts.": Guard(
+            "        check_window(rotation, self._now())\n", "test_a_press_outside_the_delete_window_does_not_count", ""
+        ),
+        "An approver whom a policy does not name approves.": Guard(
+            "(self._rules.approvers, *policy.approvers)",
+            "test_an_approver_must_be_allowed_by_every_policy_that_applies",
+            "(self._rules.approvers,)",
+        ),
+        "A plan grows into an environment whose policy does not hold for it.": Guard(
+            "strictest((rotation.policy, self.policy_of(rotation.plan)))",
+            "test_a_plan_that_grows_comes_under_the_policies_of_its_new_environments",
+            "rotation.policy",
         ),
         "An old card releases the delete of a stopped rotation.": Guard(
             "        check_offered(rotation, Action.DELETE_OLD_KEY)\n",
@@ -68,14 +101,16 @@ TABLE: dict[str, dict[str, Guard]] = {
             ' or user.get("is_ultra_restricted")', "test_slack_says_who_is_no_full_member_of_this_workspace"
         ),
         "**Roll back** puts callers on a key that may be gone.": Guard(
-            "not is_way_back_closed(rotation):", "test_nothing_rolls_back_to_a_key_that_may_be_gone", "True:"
+            "if not is_way_back_closed(rotation):", "test_nothing_rolls_back_to_a_key_that_may_be_gone", "if True:"
         ),
         "An approver accepts a model that is known to fail, or to be on the old key.": Guard(
             " if label_of(rotation.finding(model)) in UNPROVED",
             "test_only_a_model_of_which_nothing_is_known_can_be_accepted",
         ),
         "A form that was opened before the evidence changed accepts what nobody has seen.": Guard(
-            "if shown != shown_unproved(rotation):", "test_a_form_that_is_late_or_showed_something_else_accepts_nothing"
+            "if shown != shown_unproved(rotation):\n            raise BadInput",
+            "test_a_form_that_is_late_or_showed_something_else_accepts_nothing",
+            "if False:\n            raise BadInput",
         ),
         "What was accepted as unknown stays accepted once it is known to be bad.": Guard(
             "known.verdict in SAYS_NOTHING and ", "test_an_acceptance_ends_once_the_model_has_a_clear_verdict"
