@@ -53,6 +53,9 @@ def page(rotation: Rotation) -> Iterator[str]:
         yield _row("note", rotation.note)
     if rotation.stop and rotation.state is State.BLOCKED:
         yield from _stopped(rotation, rotation.stop)
+    if rotation.policy.names:
+        yield _row("policies", ", ".join(rotation.policy.names))
+    yield from (_row("started", f"{each.by} {_when(each.at)}") for each in rotation.starts)
     yield from _approvals(rotation)
     if rotation.revocation:
         yield _row("revoke", _task(rotation.revocation))
@@ -149,6 +152,8 @@ def details(rotation: Rotation) -> dict[str, Any]:
             for each in rotation.approvals
         ],
         "approvals_required": rotation.approvals_required,
+        "policies": list(rotation.policy.names),
+        "starts": [{"by": each.by, "at": each.at.isoformat()} for each in rotation.starts],
         "models": [_model(rotation, place) for place in range(len(rotation.plan.models))],
     }
 

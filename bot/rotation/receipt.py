@@ -85,6 +85,8 @@ def _people(rotation: Rotation) -> dict[str, Any]:
             **_given(rotation, "why", "ticket"),
         },
         "secrets_given": rotation.attempt,
+        **({"policies": list(rotation.policy.names)} if rotation.policy.names else {}),
+        **({"starts": list(map(_start, rotation.starts))} if rotation.starts else {}),
         "approvals": [
             {"by": one.by, "at": _at(one.at), **_given(one, "reason", "signed_in")} for one in rotation.approvals
         ],
@@ -94,6 +96,10 @@ def _people(rotation: Rotation) -> dict[str, Any]:
         ],
         "accepted": _accepted(rotation.accepted),
     }
+
+
+def _start(start: Approval) -> dict[str, str]:
+    return {"by": start.by, "at": _at(start.at) or "", **_given(start, "signed_in")}
 
 
 def _given(about: Rotation | Approval, *names: str) -> dict[str, str]:

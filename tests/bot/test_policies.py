@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from bot.commands import shown
 from bot.rotation.people import People
 from bot.rotation.policies import ASKS_NOTHING, STRICTER, NamedPolicy, Policy, asked_of, strictest
 from bot.rotation.windows import Windows, read_opening
@@ -100,6 +101,14 @@ async def test_an_approval_that_todays_policy_would_not_allow_lapses():
 
     assert [kept.by for kept in after.approvals] == ["U_OTHER"]
     assert after.voids[0].changes == ("The settings (APPROVERS, POLICY) no longer name this person.",)
+
+
+def test_show_names_the_policies_and_who_started():
+    record = running(policy=STRICT, starts=(approval("U_APPROVER"),))
+
+    assert "  policies  strict" in list(shown.page(record))
+    assert any(line.startswith("  started   U_APPROVER ") for line in shown.page(record))
+    assert shown.details(record)["policies"] == ["strict"]
 
 
 # --- as people write it ---
