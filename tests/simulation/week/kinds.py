@@ -28,7 +28,7 @@ class Kind(NamedTuple):
     name: str
     times: int
     ends: State
-    requester: tuple[str, ...] = ("I'm on it", "Enter new secret", "Another secret", "Try again")
+    requester: tuple[str, ...] = ("I'm on it", "Enter new secret", "Another secret", "Try again", "I've revoked it")
     approver: tuple[str, ...] = ("I'm on it", "Start", "Delete old key")
     """The buttons that each would press, the likeliest first."""
 
@@ -36,6 +36,11 @@ class Kind(NamedTuple):
     """Whether each of the secrets that are given is a good one; the last one is given again."""
 
     befalls: tuple[Befalls, ...] = ()
+    key: str = "Key"
+    """How the names of its keys begin; a policy asks for a start approval of those that are guarded."""
+
+    by: str = ""
+    """Who asks for it; anybody, if empty."""
 
 
 def refuse(office: Office, _: Rotation, secret: str) -> None:
@@ -62,19 +67,30 @@ def _waits_for_approval(rotation: Rotation) -> bool:
     return rotation.state is State.AWAITING_APPROVAL
 
 
-BACK = ("I'm on it", "Enter new secret", "Roll back")
+GIVES = ("Enter new secret", "Another secret")
+BACK = ("I'm on it", "Enter new secret", "Roll back", "I've revoked it")
+NEVER_REVOKES = ("I'm on it", *GIVES, "Try again")
 DONE, BACK_AGAIN, OVER = State.COMPLETED, State.ROLLED_BACK, State.CANCELLED
+CUT_OVER = (Befalls(_has_moved, 0, refuse),)
 
 KINDS: tuple[Kind, ...] = (
-    Kind("good", 14, DONE),
+    Kind("good", 5, DONE),
+    Kind("leaked", 2, DONE, ("This secret is exposed", *GIVES, "I've revoked it", "Give the review")),
+    Kind("good, and the old one is not revoked in time", 2, DONE, NEVER_REVOKES),
+    Kind("good, and the old one need not be revoked", 2, DONE, NEVER_REVOKES, ("Delete old key", "Not needed")),
+    Kind("started by an approver", 3, DONE, key="Guarded"),
     Kind("a wrong secret, then a good one", 4, DONE, secrets=(WRONG, GOOD)),
-    Kind("callers fail in the cut-over", 4, BACK_AGAIN, BACK, ("Roll back",), befalls=(
-        Befalls(_has_moved, 0, refuse),)),
-    Kind("callers fail in the watch", 3, DONE, befalls=(
+    Kind("callers fail in the cut-over", 3, BACK_AGAIN, BACK, ("I'm on it", "Roll back"), befalls=CUT_OVER),
+    Kind("callers fail, and only the second line answers", 1, State.BLOCKED, GIVES[:1], (), befalls=CUT_OVER),
+    Kind("callers fail in the watch", 3, DONE, ("I'm on it", *GIVES[:1], "I've revoked it"), befalls=(
         Befalls(is_watched, 100, refuse), Befalls(is_watched, 700, accept))),
     Kind("changed by someone else meanwhile", 2, DONE, befalls=(Befalls(_waits_for_approval, 60, take_over),)),
-    Kind("cancelled by the requester", 2, OVER, ("Cancel",)),
-    Kind("cancelled by an approver", 2, OVER, (), ("Cancel",)),
+    Kind("a stop that nobody looks at", 1, State.BLOCKED, GIVES[:1], befalls=(
+        Befalls(_waits_for_approval, 60, take_over),)),
+    Kind("a stop whose requester leaves", 1, State.BLOCKED, GIVES[:1], ("Delete old key",), befalls=(
+        Befalls(_waits_for_approval, 60, take_over),), by="U_VANISHING"),
+    Kind("cancelled by the requester", 1, OVER, ("Cancel",)),
+    Kind("cancelled by an approver", 1, OVER, (), ("Cancel",)),
     Kind("no secret in time", 2, OVER, ()),
     Kind("never approved", 2, State.AWAITING_APPROVAL, approver=()),
     Kind("rolled back by an approver", 3, BACK_AGAIN, approver=("Roll back",)),

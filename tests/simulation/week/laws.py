@@ -6,10 +6,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import NamedTuple
 
-from bot.rotation.attention import fails_callers, open_troubles
+from bot.rotation.attention import open_troubles, pages
+from bot.rotation.exposure import newest
+from bot.rotation.nudges import is_taken
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from tests.simulation.week.log import Log, Said, Saved, matter_of
+from tests.simulation.week.log import Log, Said, Saved, is_urgent, matter_of
 from tests.simulation.week.people import PEOPLE
 
 AT_ONCE = timedelta(seconds=60)
@@ -27,6 +29,8 @@ MOST_PAGES, MOST_REMINDERS = 11, 6
 MOST_A_DAY = 60
 """The most pushes of one person on one day, of forty rotations in a week."""
 
+PARKED = "parked"
+NOBODY = frozenset[str]()
 NIGHT = (22, 7)
 WORKDAYS = range(5)
 
@@ -98,16 +102,17 @@ def nothing_at_night_that_can_wait(log: Log) -> Iterator[str]:
     for it. That is so for an hour from the last thing that anybody did.
     """
     for person, said in log.pings():
-        since = said.at - ACTIVE
-        is_active = any(act.rotation == said.rotation and since <= act.at <= said.at for act in log.acts)
-        if is_quiet(said.at) and not said.is_harm and not is_active:
+        if is_quiet(said.at) and not said.is_harm and not _is_active(log, said.rotation, said.at):
             yield f"{person} on {said.at:%a %H:%M} about {said.matter!r} of {said.rotation}: {said.text[:70]!r}"
 
 
 def harm_within_a_minute(log: Log) -> Iterator[str]:
-    """As soon as Keyturn knows that callers fail, the requester and every approver are pushed, at any hour."""
+    """As soon as Keyturn knows that callers fail, the requester and every approver are pushed, at any hour.
+
+    So is every approver who did not report it, as soon as somebody says that a secret leaked.
+    """
     for span in _spans(log):
-        if fails_callers(span.record) and span.ends - span.begins > AT_ONCE:
+        if _harms(span.record) and span.ends - span.begins > AT_ONCE:
             yield from _untold(log, span, span.begins + AT_ONCE, "harm")
 
 
@@ -115,9 +120,10 @@ def nobody_is_left_waiting(log: Log) -> Iterator[str]:
     """Whom something waits for is pushed when it begins, or as soon as that may be; and again if it lasts for a day."""
     for span in _spans(log):
         opens = next_open(span.begins)
-        if fails_callers(span.record) or span.ends <= opens + AT_ONCE:
+        if _harms(span.record) or span.ends <= opens + AT_ONCE:
             continue
-        yield from _untold(log, span, opens + AT_ONCE, "waits")
+        if span.record.state is not State.AWAITING_SECRET:  # who asked to give another one needs no push for it
+            yield from _untold(log, span, opens + AT_ONCE, "waits")
         tomorrow = next_open(opens + timedelta(days=1)) + AT_ONCE
         if tomorrow < span.ends:
             later = span._replace(begins=opens + REMINDER_PAUSE)
@@ -126,9 +132,18 @@ def nobody_is_left_waiting(log: Log) -> Iterator[str]:
 
 def _untold(log: Log, span: Span, until: datetime, what: str) -> Iterator[str]:
     told = {person for person, said in log.pings() if _is_about(said, span.record) and span.begins <= said.at <= until}
-    for person in sorted(span.asked - told):
-        if is_here(log, person, until):
-            yield f"{person} is not told by {until:%a %H:%M:%S} of {matter_of(span.record)} {span.record.id}: {what}"
+    for person in sorted(_those_left(log, span.asked, until) - told):
+        yield f"{person} is not told by {until:%a %H:%M:%S} of {matter_of(span.record)} {span.record.id}: {what}"
+
+
+def _those_left(log: Log, asked: frozenset[str], at: datetime) -> frozenset[str]:
+    """Return who of those that are asked is still there; where nobody is, the approvers are to hear of it."""
+    return frozenset(person for person in asked if is_here(log, person, at)) or approvers_at(log, at)
+
+
+def approvers_at(log: Log, at: datetime) -> frozenset[str]:
+    """Return the members of the approvers' group."""
+    return frozenset(person.id for person in PEOPLE.values() if person.approves and is_here(log, person.id, at))
 
 
 def _is_about(said: Said, record: Rotation) -> bool:
@@ -157,38 +172,59 @@ def _span(begun: Saved | None, ends: datetime, log: Log) -> Iterator[Span]:
         yield Span(begun.at, ends, begun.record, asked)
 
 
+def _harms(record: Rotation) -> bool:
+    """Tell whether callers fail, or a leak is new, and nobody is on it."""
+    return is_urgent(record) and not is_taken(record)
+
+
 def _waiting(record: Rotation) -> tuple[bool, str]:
-    return fails_callers(record), matter_of(record)
+    is_leak = _harms(record) and not pages(record)
+    return _harms(record), f"leak {newest(record)}" if is_leak else matter_of(record)
 
 
 def asked_by(record: Rotation, log: Log, at: datetime) -> frozenset[str]:
     """Return whom *record* asks for something."""
-    approvers = frozenset(p.id for p in PEOPLE.values() if p.approves and is_here(log, p.id, at))
-    if fails_callers(record):
-        return approvers | {record.requested_by}
-    match record.state:
-        case State.BLOCKED:
-            return frozenset({record.requested_by})
-        case State.AWAITING_SECRET if record.secret_asked_at:
-            return frozenset({record.requested_by})
-        case State.AWAITING_APPROVAL if not getattr(record, "parked_at", None):
-            return approvers - {record.requested_by, *(approval.by for approval in record.approvals)}
-        case _:
-            return frozenset()
+    approvers, requester = approvers_at(log, at), frozenset({record.requested_by})
+    if _harms(record):
+        return approvers | requester if pages(record) else approvers - {record.exposed.by if record.exposed else ""}
+    if is_urgent(record) or record.parked_at:
+        return NOBODY
+    is_asked_again = record.state is State.AWAITING_SECRET and record.secret_asked_at
+    if record.state is State.BLOCKED or is_asked_again:
+        return requester
+    approve = record.state in (State.AWAITING_START, State.AWAITING_APPROVAL)
+    return approvers - requester - {approval.by for approval in record.approvals} if approve else NOBODY
+
+
+def no_revocation_is_forgotten(log: Log) -> Iterator[str]:
+    """Whoever is to revoke a credential is pushed within a working day after it is due, while it is not revoked."""
+    for versions in log.records().values():
+        record, task = versions[-1].record, versions[-1].record.revocation
+        until = next_open(next_open(task.due_at) + timedelta(days=1)) + AT_ONCE if task else log.ended
+        if task and record.is_owed and until < log.ended:
+            span = Span(task.due_at, log.ended, record, frozenset({task.owner}))
+            yield from _untold(log, span, until, "a revocation is overdue")
 
 
 def every_end_is_told_once(log: Log) -> Iterator[str]:
-    """The requester is told once of every end, as soon as that may be; who has ended it sees that on the card."""
+    """The requester is told once of every end, as soon as that may be; who has ended it sees that on the card.
+
+    A watch that ends well is no news: what was to be told was told at the delete.
+    """
     for end, at, record in _ends(log):
+        until = (at if _is_active(log, record.id, at) else next_open(at)) + AT_ONCE
+        pings = [(who, s) for who, s in log.pings() if _is_about(s, record) and at <= s.at <= until]
         who = record.requested_by
+        told = [s.text[:60] for person, s in pings if person == who]
         if not is_here(log, who, at):
-            continue
-        is_own = any(a.who == who and a.rotation == record.id and at - AT_ONCE <= a.at <= at for a in log.acts)
-        until = next_open(at) + AT_ONCE
-        told = [s for person, s in log.pings() if person == who and _is_about(s, record) and at <= s.at <= until]
-        at_once = [said for said in told if said.at <= at + AT_ONCE]  # later ones are of what came later
-        if len(at_once) > 1 or not (told or is_own):
-            yield f"{who} is told {len(told)} times that {record.id} is {end}"
+            if end == PARKED and not any(is_here(log, person, at) for person, _ in pings):
+                yield f"nobody is told that {record.id} is {end}: {who} has left"
+        elif len(told) > 1 or not (told or record.ended_by == who):
+            yield f"{who} is told {len(told)} times that {record.id} is {end}: {told}"
+
+
+def _is_active(log: Log, rotation: str, at: datetime) -> bool:
+    return any(act.rotation == rotation and at - ACTIVE <= act.at <= at for act in log.acts)
 
 
 def _ends(log: Log) -> Iterator[tuple[str, datetime, Rotation]]:
@@ -198,6 +234,8 @@ def _ends(log: Log) -> Iterator[tuple[str, datetime, Rotation]]:
                 yield "deleted", other.at, other.record
             elif other.record.is_over and not one.record.is_over and not _ended_well(other.record):
                 yield str(other.record.state), other.at, other.record
+            elif other.record.parked_at and not one.record.parked_at:
+                yield PARKED, other.at, other.record
 
 
 def _ended_well(record: Rotation) -> bool:
@@ -212,5 +250,6 @@ LAWS: tuple[Callable[[Log], Iterator[str]], ...] = (
     nothing_at_night_that_can_wait,
     harm_within_a_minute,
     nobody_is_left_waiting,
+    no_revocation_is_forgotten,
     every_end_is_told_once,
 )

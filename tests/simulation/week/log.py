@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from bot.rotation.attention import fails_callers, occasion
+from bot.rotation.attention import occasion, pages
+from bot.rotation.exposure import newest
 from bot.rotation.record import Rotation
 from sandbox.slack import Message
 
@@ -27,6 +28,8 @@ class Said(NamedTuple):
     """What the record had for people to act on or to know."""
 
     is_harm: bool = False
+    """Whether callers failed then, or a leak was new."""
+
     mentioned: frozenset[str] = frozenset()
     """Whom a new message in the channel mentions: an edit pings nobody."""
 
@@ -80,9 +83,14 @@ class Log:
         return found
 
 
+def is_urgent(record: Rotation) -> bool:
+    """Tell whether callers fail, or something about a leak is new."""
+    return pages(record) or newest(record) is not None
+
+
 def matter_of(record: Rotation) -> str:
     """Name what *record* has for people now: what to act on, or how it ended."""
-    ended = f"ended {record.state}" if record.is_over else ""
+    ended = f"ended {record.state}" if record.is_over else "parked" if record.parked_at else ""
     return " ".join(filter(None, (occasion(record), ended))) or f"{record.state}"
 
 
@@ -90,7 +98,7 @@ def heard(
     kind: str, what: Any, at: datetime, record: Rotation | None, groups: Callable[[], Mapping[str, frozenset[str]]]
 ) -> Said | None:
     """Return what Slack announced as an entry, or None if it is no message."""
-    about = (record.id, matter_of(record), fails_callers(record)) if record else ("", "", False)
+    about = (record.id, _matter(record, what), is_urgent(record)) if record else ("", "", False)
     match kind, what:
         case "message", Message() if what.channel.startswith(DIRECT):
             return Said(at, kind, *about, directly=what.channel.removeprefix(DIRECT), text=what.plain)
@@ -104,6 +112,12 @@ def heard(
             return Said(at, kind, *about)
         case _:
             return None
+
+
+def _matter(record: Rotation, what: Any) -> str:
+    """Name what a message is about: a leak and what else waits are two matters of one record."""
+    is_leak = record.exposed is not None and isinstance(what, Message) and "exposed" in what.plain.split("\n")[0]
+    return f"leak {newest(record)}" if is_leak else matter_of(record)
 
 
 def mentioned_in(message: Message, groups: Mapping[str, frozenset[str]]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -23,8 +23,7 @@ from bot.storage.migration import Carrier
 from bot.storage.records import Store
 from bot.worker import Work
 from handlers.announcer import SlackAnnouncer
-from handlers.background import Background
-from handlers.pressed import Absence
+from handlers.connect import bolt_app
 from sandbox.aisix import Aisix, Switches
 from sandbox.slack import Slack
 from sandbox.slack.delivery import Ack
@@ -42,7 +41,10 @@ Json = dict[str, Any]
 
 SETTINGS = {
     "APPROVERS": "S_APPROVERS",
-    "WAVES": "1,rest",
+    "ESCALATION": "S_SECOND",
+    "POLICY": '{"guarded": {"keys": ["Guarded*"], "start": true}}',
+    "WAVES": "rest",
+    "REVOKE_WITHIN": "86400",
     "PROBES": "1",
     "SOAK": "60",
     "WATCH": "900",
@@ -55,6 +57,9 @@ ENVIRONMENTS = ("production", "staging", "test")
 
 SWEEP = 1800.0
 """Seconds between two searches for forgotten work: no hint is lost here."""
+
+REFRESH, OTHERS = 60.0, 300.0
+"""Seconds between two looks whether somebody's Home tab is out of date, and whether a list or a batch is due."""
 
 SHOWN: ContextVar[Rotation | None] = ContextVar("shown", default=None)
 """The record that is being shown."""
@@ -150,9 +155,7 @@ class Office:
             await redis.flushdb()
             built = await stack.enter_async_context(app.parts(self._read_settings(), self.now))
             await stack.enter_async_context(app.worker(built))
-            self.slack.app = app._listening(  # noqa: SLF001 - a front without a port
-                built, Background(), Absence(lambda: 0.0), {"rotations": app.service_of(built), "step_up": None}
-            )
+            await stack.enter_async_context(app.front(built))
             yield built
 
     def _read_settings(self) -> Any:
@@ -176,9 +179,15 @@ class Office:
         async def queue(*_: Any) -> Hints:
             return self.hints
 
+        def listening(*args: Any) -> Any:
+            self.slack.app = bolt_app(*args)
+            return self.slack.app
+
         patch.setattr(AsyncBaseClient, "_request", call)
         patch.setattr(AsyncWebhookClient, "send_dict", respond)
         patch.setattr(app, "queue_at", queue)
+        patch.setattr(app, "bolt_app", listening)
+        patch.setattr(app, "_site", _no_port)
         patch.setattr(app, "QuietWorker", self._worker)
         patch.setattr(Carrier, "keep", _nothing)  # there is no older version beside this one
         self._notice(patch)
@@ -207,19 +216,29 @@ class Office:
         patch.setattr(SlackAnnouncer, "show", noting(show))
         patch.setattr(SlackAnnouncer, "first", noting(first))
 
-    def _worker(self, _queue: Any, work: Work, *_: Any, **__: Any) -> Any:
-        self.hints.work = work
-        return SimpleNamespace(start=self._sweeping, stop_quietly=self._stop)
+    def _worker(self, _queue: Any, work: Work, *_: Any, besides: Iterable[Any], **__: Any) -> Any:
+        self.hints.work, ended = work, asyncio.Event()
+        others = ((each.refresh, OTHERS) for each in besides)
+        upkeep = ((work.sweep, SWEEP), (work.refresh, REFRESH), *others)
 
-    def _stop(self) -> None:
-        self._sweeper.cancel()
+        async def start() -> None:
+            keepers = [asyncio.create_task(_keep(task, every)) for task, every in upkeep]
+            await ended.wait()
+            for keeper in keepers:
+                keeper.cancel()
 
-    async def _sweeping(self) -> None:
-        self._sweeper: Any = asyncio.current_task()
-        assert self.hints.work
-        while True:
-            await self.hints.work.sweep()
-            await asyncio.sleep(SWEEP)
+        return SimpleNamespace(start=start, stop_quietly=ended.set)
+
+
+async def _keep(task: Callable[[], Awaitable[object]], every: float) -> None:
+    while True:
+        await task()
+        await asyncio.sleep(every)
+
+
+@asynccontextmanager
+async def _no_port(*_: Any) -> AsyncIterator[None]:
+    yield
 
 
 async def _nothing(*_: Any) -> None:

@@ -18,6 +18,9 @@ class Person(NamedTuple):
     """Minutes until an answer, in working hours."""
 
     approves: bool = False
+    is_second: bool = False
+    """Whether a second page goes to this person as well."""
+
     is_woken: bool = False
     """Whether a push at night or at the weekend is noticed then."""
 
@@ -35,6 +38,7 @@ PEOPLE: Mapping[str, Person] = {
         Person("U_BUSY", 60, 240),
         Person("U_WAKING", 5, 20, is_woken=True),
         Person("U_VANISHING", 2, 30, leaves=timedelta(days=4)),
+        Person("U_SECOND_LINE", 5, 15, is_second=True, is_woken=True),
         Person("U_APPROVING", 2, 30, approves=True),
         Person("U_SLOWLY_APPROVING", 90, 300, approves=True),
         Person("U_ON_CALL", 5, 15, approves=True, is_woken=True),
@@ -42,7 +46,7 @@ PEOPLE: Mapping[str, Person] = {
         Person("U_LEAVING", 5, 60, approves=True, leaves=timedelta(days=4)),
     )
 }
-"""Requesters first, then the members of the approvers' group."""
+"""Requesters first, then the second line, then the members of the approvers' group."""
 
 
 def is_working(moment: datetime) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bot.rotation.parts import Stop, Trouble
+from bot.rotation.parts import Exposure, Revocation, Stop, Trouble, Which
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
@@ -52,6 +52,9 @@ STOP = stopped(NOON)
 FAILS = failing(NOON)
 WAITS = record(State.AWAITING_APPROVAL, asked_at=NOON)
 DONE = record(State.COMPLETED, deleted_at=NOON, ended_at=NOON)
+OWED = DONE.but(revocation=Revocation(which=Which.OLD, owner=WHO, since=NOON, due_at=after(hours=1)))
+LEFT = record(State.AWAITING_APPROVAL, requested_by="U_VANISHING", asked_at=NOON, parked_at=after(hours=30))
+LEAKED = record(exposed=Exposure(by=WHO, at=NOON, what="a log", revoke_by=after(hours=2)))
 FIRST = pushed(STOP, WHO, at=NOON)
 PAGES = [pushed(FAILS, WHO, *APPROVERS, at=after(seconds=5), is_harm=True)]
 PAGES += [pushed(FAILS, who, at=after(seconds=6), directly=True, is_harm=True) for who in (WHO, *APPROVERS)]
@@ -83,6 +86,10 @@ BAD: list[tuple[Callable[..., object], str, Log]] = [
     (laws.nobody_is_left_waiting, "an approval that only one hears of", log(
         pushed(WAITS, *list(APPROVERS)[:1], at=NOON), saved=(Saved(NOON, WAITS),))),
     (laws.nobody_is_left_waiting, "a stop that is forgotten", log(FIRST, saved=(Saved(NOON, STOP),), lasts=48)),
+    (laws.no_revocation_is_forgotten, "a revocation that is forgotten", log(saved=(Saved(NOON, OWED),), lasts=96)),
+    (laws.every_end_is_told_once, "a parked one that only somebody who has left hears of", log(
+        saved=(Saved(NOON, record(requested_by="U_VANISHING")), Saved(after(hours=30), LEFT)), lasts=96)),
+    (laws.harm_within_a_minute, "a leak that nobody hears of", log(saved=(Saved(NOON, LEAKED),))),
     (laws.every_end_is_told_once, "an untold end", log(saved=(Saved(NOON, record()), Saved(NOON, DONE)))),
     (laws.every_end_is_told_once, "an end told twice", log(
         *[pushed(DONE, WHO, at=NOON)] * 2, saved=(Saved(NOON, record()), Saved(NOON, DONE)))),

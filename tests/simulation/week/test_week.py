@@ -7,7 +7,14 @@ from collections import Counter
 
 import pytest
 
-from tests.simulation.week.laws import LAWS, pushes_a_day
+from bot.rotation.states import TERMINAL
+from tests.simulation.week.laws import (
+    LAWS,
+    every_end_is_told_once,
+    no_revocation_is_forgotten,
+    nobody_is_left_waiting,
+    pushes_a_day,
+)
 from tests.simulation.week.week import Week, played
 
 SEED = 1
@@ -16,6 +23,10 @@ SEED = 1
 @pytest.fixture(scope="module")
 def week(valkey: str) -> Week:
     return played(SEED, valkey)
+
+
+NOT_YET = {nobody_is_left_waiting, no_revocation_is_forgotten, every_end_is_told_once}
+"""Laws that the messages do not keep so far."""
 
 
 @pytest.mark.rest
@@ -34,3 +45,11 @@ def test_in_a_whole_week_every_rotation_ends_as_its_people_decide(week, tried):
     other = [f"{r.key}, {r.kind.name}: {last.get(r.id)}" for r in week.rotas if last.get(r.id) is not r.kind.ends]
     assert other == []
     assert [*week.faults, *week.office.hints.faults, *week.errors, *week.office.slack.complaints] == []
+
+
+@pytest.mark.rest
+def test_at_the_end_of_a_week_whatever_waits_is_on_the_home_of_somebody_who_can_act(week):
+    left = [rota.key for rota in week.rotas if rota.kind.ends not in TERMINAL]
+    unseen = [key for key in left if not any(key in home for home in week.homes.values())]
+    assert left
+    assert unseen == []

@@ -1,7 +1,7 @@
 """A week: forty rotations, and the people who answer what they are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
@@ -18,6 +18,11 @@ from tests.simulation.week.office import ENVIRONMENTS, SHOWN, Office
 from tests.simulation.week.people import PEOPLE, Person, answers_at, in_working_time
 
 WEEK = timedelta(days=7)
+MORNING = timedelta(hours=20, minutes=5)
+"""When some people first open Home; then each day."""
+
+AT_HOME = ("U_PROMPT", "U_APPROVING")
+
 STARTS = timedelta(hours=30)
 """The working time in which rotations begin: what begins later has not the time to end within the week."""
 
@@ -27,11 +32,14 @@ LATE = 8
 DEPLOYED = timedelta(hours=16)
 """When the gateways first start again, with empty counters; then each day, early in the morning."""
 
-CHANNEL, GROUP = "C_OPS", "S_APPROVERS"
-WORDS = {"secret": "", "reason": "as planned", "ticket": "", "question": "What for?"}
+CHANNEL, GROUP, SECOND = "C_OPS", "S_APPROVERS", "S_SECOND"
+WORDS = {"secret": "", "reason": "as planned", "ticket": "", "question": "What for?"} | dict.fromkeys(
+    ("what", "where", "since", "reach"), "unknown"
+)
 """What people write into the fields of forms."""
 
 TRIES = 5
+ON_IT = ("I'm on it",)
 
 
 class Rota:
@@ -39,7 +47,7 @@ class Rota:
 
     def __init__(self, number: int, kind: Kind, requester: Person, at: datetime) -> None:
         self.number, self.kind, self.requester, self.at = number, kind, requester, at
-        self.key, self.secret, self.given = f"Key {number:02}", "", 0
+        self.key, self.secret, self.given = f"{kind.key} {number:02}", "", 0
         self.id = ""
         self.befallen: set[int] = set()
         self.busy: set[str] = set()
@@ -55,6 +63,9 @@ class Week:
         self._of: dict[str, Rota] = {}
         self._cards: dict[str, Message] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self.homes: dict[str, str] = {}
+        """What each person who is still there reads on Home at the end."""
+
         self.faults: list[BaseException] = []
         self.errors: list[Any] = []
         """What the bot has logged as an error."""
@@ -63,9 +74,9 @@ class Week:
 
     def _planned(self) -> Iterator[Rota]:
         kinds = [kind for kind in KINDS for _ in range(kind.times)]
-        askers = [person for person in PEOPLE.values() if not person.approves]
+        askers = [person for person in PEOPLE.values() if not (person.approves or person.is_second)]
         for number, kind in enumerate(self.chance.sample(kinds, len(kinds)), start=1):
-            person = askers[number % len(askers)]
+            person = PEOPLE[kind.by or askers[number % len(askers)].id]
             stays = STARTS if person.leaves is None else STARTS / 2
             at = in_working_time(BEGIN, stays * self.chance.random())
             at += timedelta(hours=0 if number % LATE else self.chance.uniform(8, 12))
@@ -77,6 +88,7 @@ class Week:
             slack.add_user(person.id, person.id.removeprefix("U_").lower())
         slack.channels[CHANNEL].members |= PEOPLE.keys()
         slack.groups[GROUP].members = [person.id for person in PEOPLE.values() if person.approves]
+        slack.add_group(SECOND, "second-line", [person.id for person in PEOPLE.values() if person.is_second])
         for rota in self.rotas:
             old = f"sk-old-{rota.number}-0123456789abcdef"
             key = aisix.add_key(rota.key, secret=old)
@@ -89,17 +101,17 @@ class Week:
 
     async def play(self) -> Log:
         """Play it to its end."""
-        loop = asyncio.get_running_loop()
         async with self.office.open():
             for rota in self.rotas:
                 self._later(rota.at, partial(self._ask, rota))
-            for person in PEOPLE.values():
-                if person.leaves:
-                    loop.call_at(person.leaves.total_seconds(), self._leave, person)
             for day in range(WEEK.days):
-                loop.call_at((DEPLOYED + timedelta(days=day)).total_seconds(), self._deploy)
+                self._later(BEGIN + DEPLOYED + timedelta(days=day), self._deploy)
+                self._later(BEGIN + MORNING + timedelta(days=day), partial(self._go_home, AT_HOME))
+            for person in PEOPLE.values():
+                self._later(BEGIN + (person.leaves or 2 * WEEK), partial(self._leave, person))
             await asyncio.sleep(WEEK.total_seconds())
             self.log.ended = self.office.now()
+            await self._go_home([person.id for person in PEOPLE.values() if person.leaves is None])
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -150,17 +162,25 @@ class Week:
         if not task.cancelled() and (fault := task.exception()):
             self.faults.append(fault)
 
-    def _deploy(self) -> None:
+    async def _deploy(self) -> None:
         for replica in self.office.aisix.all_replicas():
             replica.restart()
 
-    def _leave(self, person: Person) -> None:
+    async def _leave(self, person: Person) -> None:
         self.office.slack.users[person.id].deleted = True
         members = self.office.slack.groups[GROUP].members
         if person.id in members:
             members.remove(person.id)
 
     # --- what people do ---
+
+    async def _go_home(self, people: Iterable[str]) -> None:
+        """Have people open Home."""
+        for person in people:
+            hand = self.office.slack.person(person)
+            await hand.open_home()
+            await asyncio.sleep(5)
+            self.homes[person] = reading.plain(hand.home["blocks"]) if hand.home else ""
 
     async def _ask(self, rota: Rota) -> None:
         await self.office.slack.person(rota.requester.id).command(rota.key, CHANNEL)
@@ -171,19 +191,27 @@ class Week:
         await self._look(rota.requester, rota)
 
     async def _look(self, person: Person, rota: Rota) -> None:
-        """Look at the card, and press what this person would press."""
-        would = rota.kind.requester if person is rota.requester else rota.kind.approver if person.approves else ()
-        card = self._cards[rota.id]
-        button = next((label for label in would if label in card.buttons), None)
-        if button is None or person.id in rota.busy:
+        """Look at the card, and press what this person would press, each button once."""
+        if person.id in rota.busy:
             return
         rota.busy.add(person.id)
+        would = [*(rota.kind.requester if person is rota.requester else self._of_role(rota.kind, person))]
+        while button := next((label for label in would if label in self._cards[rota.id].buttons), None):
+            would.remove(button)
+            await self._press(button, person, rota)
+            await asyncio.sleep(50)
+        rota.busy.discard(person.id)
+
+    async def _press(self, button: str, person: Person, rota: Rota) -> None:
         self.log.acts.append(Act(self.office.now(), person.id, rota.id, button))
         hand = self.office.slack.person(person.id)
-        await hand.click(button, card)
+        await hand.click(button, self._cards[rota.id])
         await asyncio.sleep(10)
         await self._fill(hand, rota)
-        rota.busy.discard(person.id)
+
+    @staticmethod
+    def _of_role(kind: Kind, person: Person) -> tuple[str, ...]:
+        return kind.approver if person.approves else ON_IT if person.is_second else ()
 
     async def _fill(self, hand: Hand, rota: Rota) -> None:
         for _ in range(TRIES):
