@@ -142,7 +142,7 @@ KEPT = {
     "deleted_at", "audit_head",
     "watch_until", "watched", "blind", "cached",
     "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
-    "namespace", "carried_to", "unoffered", "nudges", "on_it", "exposed", "review", "zone", "revocation",
+    "namespace", "carried_to", "unoffered", "batch", "nudges", "on_it", "exposed", "review", "zone", "revocation",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 
