@@ -4,9 +4,11 @@
 ARG PYTHON=python:3.11-slim@sha256:9c900dea9e8fb7e16277c179b555cc72d29a352dbc33cff48ad5a0412fd5bfc7
 
 FROM ${PYTHON} AS packages
+ARG OIDC=""
 COPY requirements-run.lock .
+COPY requirements-oidc.lock .
 RUN python -m venv /venv \
- && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements-run.lock
+ && /venv/bin/pip install --no-cache-dir --no-deps --require-hashes -r requirements-run.lock ${OIDC:+-r requirements-oidc.lock}
 
 FROM ${PYTHON}
 LABEL org.opencontainers.image.title="keyturn" \

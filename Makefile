@@ -8,6 +8,7 @@ BROWSER := .venv/.browser-ready
 AUDIT := .venv/.audit-ready
 COMPILED := .venv/.compiled
 TYPES := var/types
+OIDC := var/oidc
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
@@ -18,7 +19,7 @@ export PYTHONHASHSEED ?= 0
 # So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types pictures soak check audit sbom bench run format golden lock clean
+.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types oidc-test pictures soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +50,7 @@ test-rest: $(READY) $(COMPILED)  ## run what `make test` leaves out: the other c
 test-all: test test-rest  ## run every test; those in the browser only where Chromium is, Slack's types only where npm is
 	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
 	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(TYPES)/.ready; then $(MAKE) --no-print-directory types; else echo "There is no npm, or it installs nothing: the golden files were not compared with Slack's published types."; fi
+	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(OIDC)/.ready; then $(MAKE) --no-print-directory oidc-test; else echo "There is no npm, or it installs nothing: no approval was signed in at a real OpenID Connect server."; fi
 
 guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="test_lease one_approver" for some
 	$(BIN)/python -m tests.guards $(ARGS)
@@ -67,6 +69,9 @@ gateway-test: $(READY)  ## test between real gateways; AISIX_BIN=/path/to/aisix,
 
 types: $(READY) $(TYPES)/.ready  ## compare every golden file with Slack's published types of blocks; needs npm
 	$(BIN)/python -m pytest tests/published $(ARGS)
+
+oidc-test: $(READY) $(OIDC)/.ready  ## approve after a sign-in at a real OpenID Connect server; needs npm
+	$(BIN)/python -m pytest tests/oidc $(ARGS)
 
 pictures: $(READY)  ## draw every golden file, in var/pictures, and the documents' pictures, in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
@@ -136,6 +141,12 @@ $(TYPES)/.ready: tests/published/package.json tests/published/package-lock.json
 	@mkdir -p $(TYPES)
 	@cp $^ $(TYPES)
 	cd $(TYPES) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+$(OIDC)/.ready: tests/oidc/package.json tests/oidc/package-lock.json tests/oidc/server.mjs
+	@mkdir -p $(OIDC)
+	@cp $^ $(OIDC)
+	cd $(OIDC) && npm ci --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(AUDIT): requirements-audit.lock | $(READY)

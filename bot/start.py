@@ -28,7 +28,16 @@ from bot.rotation.errors import ApiError
 from bot.rotation.people import Directory
 from bot.settings import Settings, WrongSettings, read_settings
 from bot.telemetry.tracing import sent
-from handlers.connect import date_at, is_in_a_channel, is_in_channel, may_attach, slack_client, try_socket, who_am_i
+from handlers.connect import (
+    date_at,
+    is_in_a_channel,
+    is_in_channel,
+    may_attach,
+    slack_client,
+    tells_addresses,
+    try_socket,
+    who_am_i,
+)
 from handlers.validating import refused_blocks
 
 log = structlog.get_logger("keyturn")
@@ -131,6 +140,7 @@ async def checked(settings: Settings, tell: Callable[[Finding], None], *, beside
             is_in_a_channel=partial(is_in_a_channel, web),
             is_in_channel=partial(is_in_channel, web),
             refused_blocks=partial(refused_blocks, web),
+            tells_addresses=partial(tells_addresses, web),
             may_attach=partial(may_attach, web),
         )
         return await check.report(settings, slack, product, whose, tell)

@@ -112,6 +112,12 @@ def may_attach(slack: AsyncWebClient) -> bool | None:
     return None if scopes is None else "files:write" in scopes
 
 
+def tells_addresses(slack: AsyncWebClient) -> bool | None:
+    """Return whether Slack tells people's e-mail addresses; None if no answer of it told the token's scopes."""
+    scopes = slack.scopes if isinstance(slack, Web) else None
+    return None if scopes is None else "users:read.email" in scopes
+
+
 async def is_in_a_channel(slack: AsyncWebClient) -> bool | None:
     """Return whether the bot has been invited to a channel; None if Slack does not tell, as without the scopes."""
     try:

@@ -35,6 +35,9 @@ class Slack(NamedTuple):
     refused_blocks: Callable[[], Awaitable[frozenset[str] | None]]
     """The blocks of a card that the workspace does not take; None if Slack does not tell."""
 
+    tells_addresses: Callable[[], bool | None]
+    """Whether it tells people's e-mail addresses, once it has answered; None if that is not known."""
+
     may_attach: Callable[[], bool | None]
     """Whether the app may put files into threads, once Slack has answered; None if it does not tell."""
 
@@ -59,6 +62,7 @@ async def _bot(slack: Slack, settings: Settings) -> list[Finding]:
         *await ages(slack.is_in_channel, settings),
         _blocks(await slack.refused_blocks()),
         _files(may_attach=slack.may_attach()),
+        *_addresses(slack, settings),
     ]
 
 
@@ -107,6 +111,12 @@ def _blocks(refused: frozenset[str] | None) -> Finding:
         f"it does not take {', '.join(sorted(refused))} in this workspace yet, so cards come in plainer blocks. "
         "Nothing to do: it brings new blocks to one workspace after the other."
     )
+
+
+def _addresses(slack: Slack, settings: Settings) -> Iterator[Finding]:
+    """Say whether Slack tells people's e-mail addresses, where a sign-in has to be compared with them."""
+    if settings.approval_link and slack.tells_addresses() is False:
+        yield wrong("it tells nobody's e-mail address, so APPROVAL_LINK lets nobody in: grant users:read.email.")
 
 
 def _files(*, may_attach: bool | None) -> Finding:

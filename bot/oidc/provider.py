@@ -24,7 +24,7 @@ ANSWER_MOST = 1_000_000
 """Bytes of one answer that are read."""
 
 OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
-OK = 200
+OK, UNAUTHORIZED = 200, 401
 
 FRESH = 60
 """Seconds since the sign-in that are asked for, beside `prompt=login`; 0 is taken for nothing by some."""
@@ -143,8 +143,10 @@ class Provider:
             why = UNTRUSTED if is_untrusted(error) else type(error).__name__
             raise ProviderAway(f"does not answer: {what}, {why}") from None
         told = _told(answer)
+        if answer.status_code == UNAUTHORIZED and method == "POST":
+            raise ProviderAway("refuses OIDC_CLIENT_ID and OIDC_CLIENT_SECRET")
         if answer.status_code != OK and method == "POST":
-            raise NotSignedIn(f"the provider did not take its answer back ({answer.status_code})")
+            raise NotSignedIn(f"the provider gives nothing for what your browser brought ({answer.status_code})")
         if not isinstance(told, dict):
             raise ProviderAway(f"gives no usable answer: {what}, {answer.status_code}")
         return told

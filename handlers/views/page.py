@@ -49,7 +49,9 @@ margin-top:1.25rem;cursor:pointer}
 button.danger{background:#b3261e}
 .box{font-weight:400;display:flex;gap:.5rem;align-items:baseline}
 button:focus-visible,textarea:focus-visible{outline:3px solid #4a90d9;outline-offset:2px}
-@media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}button{width:100%}}
+@media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}button{width:100%}
+th{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
+td{display:inline;border:0;padding:0}td:nth-child(2)::before{content:"in "}td:last-child{display:block;opacity:.75}}
 """
 
 POLICY = "; ".join([
@@ -221,7 +223,7 @@ def _models(rotation: Rotation, heading: str) -> str:
     """List the models, those that need a look first, with why for those."""
     models = in_order(rotation)
     rows = [
-        f"<tr><td>{html.escape(visible(model.alias))}</td><td>{html.escape(visible(model.environment_name))}</td>"
+        f"<tr><td>{html.escape(visible(model.alias))}</td> <td>{html.escape(visible(model.environment_name))}</td>"
         f"<td>{_status(rotation.finding(model))}</td></tr>"
         for model in models[:MODELS_MOST]
     ]

@@ -55,7 +55,10 @@ from sandbox.slack.reading import plain
 from tests.handlers import records as r
 from tests.handlers.cases import STOPS
 from tests.handlers.test_manifest import registered
-from tests.support.stage import KEY, NEW_SECRET, Stage, stage_of
+from tests.stories.test_step_up import url_in
+from tests.support.browser import Browser
+from tests.support.issuer import issuer_of
+from tests.support.stage import KEY, NEW_SECRET, Stage, free_port, stage_of
 
 TABLE = """
                         requester colleague approver both member removed guest single external stranger bot gone
@@ -581,3 +584,48 @@ async def test_what_comes_from_elsewhere_does_nothing_and_is_told(
         stage.slack.complaints.clear()  # a type-ahead that is not answered shows nothing, and Slack says so
 
     assert found == {name: "-" if name == "options value" else "f" for name in ACTS}
+
+
+# --- the page of an approval ---
+
+PAGE = ("action delete_old_key", "action start", "action accept_unproved")
+
+
+@pytest.mark.every_case
+@pytest.mark.parametrize("name", PAGE)
+async def test_only_people_who_may_approve_get_a_link_and_only_they_get_in_by_it(redis_url: str, name: str) -> None:
+    act = ACTS[name]
+    found, seen, expected = {}, {}, {}
+    async with issuer_of() as issuer, stage_of(redis_url) as stage:
+        populated(stage)
+        port = free_port()
+        stage.overrides |= {"LEASE": "60", "PORT": str(port), "APPROVAL_LINK": f"http://127.0.0.1:{port}/"}
+        stage.overrides |= issuer.settings()
+        async with stage.front() as built:
+            for who in WHO:
+                scene = await scene_of(stage, built, act, who)
+                found[who] = await outcome(scene, act._replace(words="Approving takes a sign-in"))
+                expected[who] = "link" if CELLS[name][who] == "x" else CELLS[name][who]
+                link = url_in(scene.person) if found[who] == "x" else f"http://127.0.0.1:{port}/approve/link/{'A' * 43}"
+                found[who] = "link" if found[who] == "x" else found[who]
+                for reader in dict.fromkeys(("requester", "approver", who)):
+                    issuer.claims = {"email": f"{reader}@example.com", "email_verified": True}
+                    shown = await Browser().open(link)
+                    seen[who, reader] = "<form" in shown.page
+                    if found[who] == "link" and reader != who:
+                        link = await another_link(scene, act)
+                assert await built.store.load(scene.rotation.id) == scene.rotation
+
+    assert found == expected
+    assert {who for (who, reader), is_in in seen.items() if is_in and who == reader} == {
+        who for who, cell in found.items() if cell == "link"
+    }
+    assert [pair for pair, is_in in seen.items() if is_in and pair[0] != pair[1]] == []
+
+
+async def another_link(scene: Scene, act: Act) -> str:
+    """Press again, as a link ends with the sign-in of anybody."""
+    before = len(scene.person.ephemerals)
+    await act.do(scene)
+    await scene.stage.slack.until(lambda: len(scene.person.ephemerals) > before, what="another link")
+    return url_in(scene.person)

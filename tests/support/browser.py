@@ -2,13 +2,14 @@
 
 import html
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
 
-HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)">')
+HIDDEN = re.compile(r'<input type="hidden" name="(\w+)" value="([^"]*)" ?/?>')
 
 
 @dataclass
@@ -19,6 +20,12 @@ class Shown:
     status: int
     headers: dict[str, str]
     page: str
+
+    @property
+    def action(self) -> str:
+        """Where its form goes; empty if that is its own address."""
+        found = re.search(r'<form[^>]* action="([^"]+)"', self.page)
+        return html.unescape(found[1]) if found else ""
 
     @property
     def fields(self) -> dict[str, str]:
@@ -45,10 +52,20 @@ class Browser:
 
     async def send(self, shown: Shown, headers: dict[str, str] | None = None, **fields: str) -> Shown:
         """Send the form of a page, with what a person filled in."""
-        return await self._ask("POST", shown.url, shown.fields | fields, headers)
+        return await self._ask("POST", urljoin(shown.url, shown.action), shown.fields | fields, headers)
+
+    async def sign_in(self, shown: Shown, name: str) -> Shown:
+        """Fill in a provider's forms as *name*, and follow where they lead."""
+        for _ in range(4):
+            if 'name="login"' not in shown.page and 'name="prompt"' not in shown.page:
+                break
+            typed: dict[str, str] = {"login": name, "password": "any"} if 'name="login"' in shown.page else {}
+            sent = await self.send(shown, None, **typed)
+            shown = await self.open(urljoin(sent.url, sent.headers["Location"]))
+        return shown
 
     async def _ask(
-        self, method: str, url: str, form: dict[str, str] | None = None, headers: dict[str, str] | None = None
+        self, method: str, url: str, form: Mapping[str, str] | None = None, headers: dict[str, str] | None = None
     ) -> Shown:
         place = urlsplit(url).netloc
         jar = self.cookies.setdefault(place, {})
