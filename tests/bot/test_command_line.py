@@ -106,6 +106,14 @@ def test_history_finds_what_is_over_too_by_its_filters_and_refuses_what_it_canno
     assert (wrong.exit_code, wrong.stderr) == (1, "`since:` and `until:` take a day, as 2026-11-01.\n")
 
 
+def test_a_receipt_is_found_by_the_tag_of_the_new_key_too(desk):
+    desk.save(rotation(State.COMPLETED, id="r7k2abc", deleted_at=NOW, ended_at=NOW))
+    by_id, by_tag = desk.type("receipt r7k2abc"), desk.type("receipt r7k2abc-2")
+
+    assert json.loads(by_id.stdout)
+    assert (by_tag.exit_code, by_tag.stdout) == (0, by_id.stdout)
+
+
 def test_status_of_several_bots_names_each_and_of_none_says_so(desk):
     assert desk.type("status").stdout == "Nothing is under way.\n"
     other = Namespace.of("T2", "https://cp.example.com/api")
