@@ -117,6 +117,25 @@ TABLE: dict[str, dict[str, Guard]] = {
         ),
     },
     "An approval holds": {
+        "An approver's word counts without the sign-in that the settings ask for.": Guard(
+            "if step_up and not signed_in:", "test_while_a_sign_in_is_asked_for_no_click_and_no_form_approves"
+        ),
+        "An approval given without the sign-in that is asked for by now counts at the last look.": Guard(
+            "if self._rules.step_up and not approval.signed_in:",
+            "test_an_approval_given_before_the_sign_in_was_asked_for_is_void_at_the_last_look",
+        ),
+        "Somebody else's sign-in approves for the person who pressed.": Guard(
+            "if email.encode().lower() != person.email.encode().lower():",
+            "test_a_sign_in_of_anybody_else_opens_nothing_and_is_in_the_audit_trail",
+        ),
+        "A sign-in that an attacker began is finished by its victim.": Guard(
+            'if not hmac.compare_digest(of(sent.cookie, "state").encode(), sent.state.encode(errors="replace")):',
+            "test_a_sign_in_counts_only_in_the_browser_that_began_it",
+        ),
+        "A sign-in of this morning counts for a click of now.": Guard(
+            "if signed_in < asked.since - LEEWAY:",
+            "test_a_token_that_is_not_for_this_sign_in_is_refused_with_the_reason",
+        ),
         "A click on an older card asks for a reason for what its giver has not seen.": Guard(
             "if shown is not None and shown.partition(SEPARATOR)[0] != rotation.seen:",
             "test_the_form_that_asks_why_opens_for_people_who_may_approve_now",
