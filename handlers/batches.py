@@ -82,7 +82,11 @@ class BatchDesk:
         if shown.get("mark") == mark:
             return
         if shown.get("ts"):
-            await self._sender.edit(content, channel=shown["channel"], ts=shown["ts"])
+            try:
+                await self._sender.edit(content, channel=shown["channel"], ts=shown["ts"])
+            except MessageLost:  # somebody deleted it: the next look posts another
+                await self._store.remember_message(name, {"mark": "", "ts": ""})
+                raise
             fields = {"mark": mark}
         else:
             answer = await self._sender.post(content, channel=batch.channel)

@@ -156,4 +156,4 @@ def is_done(batch: Batch, rotations: Mapping[str, Rotation]) -> bool:
 def ready(batch: Batch, rotations: Iterable[Rotation]) -> dict[str, str]:
     """Return what one approval may cover, by rotation the mark of what is shown: no rotation that needs a reason."""
     waiting = (one for one in rotations if one.state is State.AWAITING_APPROVAL and one.id in batch.rotations)
-    return {one.id: shown_of(one) for one in waiting if not flags(one)}
+    return {one.id: shown_of(one) for one in waiting if not (flags(one) or one.policy.own_approval)}

@@ -40,6 +40,9 @@ class Policy(Frozen):
     delete: tuple[Windows, ...] = ()
     """The old key is deleted only while all of these are open."""
 
+    own_approval: bool = False
+    """Whether one click for a whole batch does not cover it: an approver presses **Delete old key** on its card."""
+
     rotate_every: timedelta | None = None
     """How old a key may get before it is listed; None: as old as it likes."""
 
@@ -81,6 +84,7 @@ STRICTER: Mapping[str, Callable[[Any, Any], Any]] = {
     "require_reason": _either,
     "move": _each,
     "delete": _each,
+    "own_approval": _either,
     "rotate_every": shortest,
 }
 """By field, which of two values asks for more."""

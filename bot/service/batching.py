@@ -168,6 +168,11 @@ class Batching(Requests, Decisions):
             raise WrongState("This batch has ended.")
         return batch
 
+    async def _check_covered(self, rotation_id: str) -> None:
+        """Refuse to cover a rotation by one click for all where a policy, its own or today's, asks for its own."""
+        if self._people.governed(await self.load(rotation_id)).policy.own_approval:
+            raise WrongState("Its policy asks for an approval on its own card.")
+
     @audited("approved a batch", of_rotation=False)
     async def approve_ready(
         self, batch_id: str, shown: Mapping[str, str], *, by: str, pressed: Pressed, click: str
@@ -185,6 +190,7 @@ class Batching(Requests, Decisions):
         forbidden: NotAllowed | None = None
         for id_ in filter(names.__contains__, shown):
             try:
+                await self._check_covered(id_)
                 await self.approve(id_, by=by, pressed=pressed, click=f"{click}/{id_}", shown=shown[id_])
                 done.append(names[id_])
             except Refused as refused:

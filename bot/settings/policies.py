@@ -27,6 +27,7 @@ class WrittenPolicy(Frozen):
     zone: str = Field("UTC", description="a time zone like Europe/Berlin")
     move_windows: tuple[str, ...] = Field((), description=f"a list of windows like {OPENING_LOOKS}")
     delete_windows: tuple[str, ...] = Field((), description=f"a list of windows like {OPENING_LOOKS}")
+    own_approval: bool = Field(default=False, description="true or false")
     rotate_every: Limit | None = Field(None, description=LENGTH)
     freezes: tuple[str, ...] = Field((), description=f"a list of freezes like {FREEZE_LOOKS}")
 
@@ -64,6 +65,7 @@ class WrittenPolicy(Frozen):
             require_reason=self.require_reason,
             move=self._windows(self.move_windows),
             delete=self._windows(self.delete_windows),
+            own_approval=self.own_approval,
             rotate_every=self.rotate_every,
         )
         return NamedPolicy(environments=self.environments, keys=self.keys, asks=asks)

@@ -21,7 +21,9 @@ from bot.rotation.batch import (
 )
 from bot.rotation.errors import BadInput, CannotPost, NotAllowed, WrongState
 from bot.rotation.flags import Flag, shown_of
+from bot.rotation.people import People
 from bot.rotation.plan import Plan
+from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from bot.service.batching import Wanted
@@ -290,3 +292,22 @@ async def test_one_click_approves_nothing_where_the_settings_want_each_card(desk
             batch.id, {plain.id: shown_of(plain)}, by="U_APPROVER", pressed=AT_ONCE, click="1"
         )
     assert await desk.store.load(plain.id) == plain
+
+
+@pytest.mark.parametrize("when", ["then", "now"])
+async def test_one_click_covers_no_rotation_whose_policy_wants_its_own_approval(desk, when):
+    own = Policy(own_approval=True)
+    record = waiting(id="rabc234", **({"policy": own} if when == "then" else {}))
+    plain = await desk.save(record)
+    batch, _ = begun(pk_0=plain)
+    await desk.store.save_batch(batch, EVENT, at=NOW)
+    if when == "now":
+        asked_today = rules(approvers=frozenset({"S_APPROVERS"}), policies=(NamedPolicy(asks=own),))
+        desk.service._rules, desk.service._people = asked_today, People(desk.slack, asked_today)  # noqa: SLF001
+    shown = {plain.id: shown_of(plain)}
+    result = await desk.service.approve_ready(batch.id, shown, by="U_APPROVER", pressed=AT_ONCE, click="1")
+
+    assert result.left == (("Key 0", "Its policy asks for an approval on its own card."),)
+    assert await desk.store.load(plain.id) == plain
+    if when == "then":
+        assert ready(batch, [plain]) == {}
