@@ -115,6 +115,12 @@ class Finding(Frozen):
             return False
         return known.verdict in SAYS_NOTHING and known.signature == self.accepted.of
 
+    @property
+    def shown(self) -> tuple[str, bool, str]:
+        """Return what an approver sees of it: the verdict, whether that is accepted, and what was accepted."""
+        said = self.current.signature if self.current and self.is_accepted else ""
+        return self.current.verdict if self.current else "", self.is_accepted, said
+
 
 UNKNOWN = Finding()
 """The finding for a model that was never looked at."""

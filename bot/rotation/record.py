@@ -362,10 +362,7 @@ class Rotation(Frozen):
         shown = (
             self.plan.old_key.id,
             self.replacement_id,
-            [
-                (model.model_dump_json(exclude_defaults=True), *_verdict_shown(self.finding(model)))
-                for model in self.plan.models
-            ],
+            [(model.model_dump_json(exclude_defaults=True), *self.finding(model).shown) for model in self.plan.models],
             sorted(dependent.model_dump_json() for dependent in self.plan.dependents),
             sorted(self.plan.routes),
             *([self.accepted.of] if self.accepted else []),
@@ -396,8 +393,3 @@ OF_ONE_SECRET = (
     "start_asked_at", "starts", "tally", "throwaways", "unrehearsed", "verified_at", "wave", "well_since",
 )  # fmt: skip
 """The fields that a rotation resets when its secret is withdrawn."""
-
-
-def _verdict_shown(finding: Finding) -> tuple[str, bool, str]:
-    said = finding.current.signature if finding.current and finding.is_accepted else ""
-    return finding.current.verdict if finding.current else "", finding.is_accepted, said
