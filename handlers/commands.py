@@ -8,6 +8,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.rotation.errors import WrongState
 from bot.rotation.naming import tag_of
+from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
 from handlers import holding
 from handlers.announcer import SlackAnnouncer
@@ -67,11 +68,13 @@ def typed(sent: str) -> str:
     return " ".join(plain.split())
 
 
-async def start(asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer) -> None:
+async def start(
+    asked: str, channel: str, body: Json, rotations: RotationService, announcer: SlackAnnouncer
+) -> Rotation:
     """Begin a rotation; if another one already has the key, point to that one's card."""
     who = {"by": person_of(body), "team": team_of(body), "channel": channel, "request": text(body, "trigger_id")}
     try:
-        await rotations.begin(asked, **who, show=announcer.first)
+        return await rotations.begin(asked, **who, show=announcer.first)
     except BeingRotated as other:
         raise WrongState(being_rotated(other.rotation, await announcer.link(other.rotation))) from None
 

@@ -23,7 +23,21 @@ from handlers.payload import chosen, chosen_date, conversation, has, person_of, 
 from handlers.views.batch import KEYS
 from handlers.views.exposure_forms import REACH, SINCE, WHAT, WHERE
 from handlers.views.holding import UNTIL, held
-from handlers.views.modal import CAUSES, CHANNEL, KEY, MODELS, NAME, REASON, REST, SECRET, TICKET, VALUE, notice, option
+from handlers.views.modal import (
+    CAUSES,
+    CHANNEL,
+    KEY,
+    LEAKED,
+    MODELS,
+    NAME,
+    REASON,
+    REST,
+    SECRET,
+    TICKET,
+    VALUE,
+    notice,
+    option,
+)
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -42,6 +56,10 @@ async def find_keys(
     await ack(options=[option(key) for key in keys])
 
 
+AT_THE_REQUEST = "reported with the request"
+"""What leaked, as long as nobody has said more: the review asks for it."""
+
+
 @answered
 async def pick_key(
     ack: AsyncAck,
@@ -55,7 +73,9 @@ async def pick_key(
     key_id = picked(view, KEY, VALUE)
     channel = conversation(view, CHANNEL, VALUE) if has(view, CHANNEL) else said(view.get("private_metadata"))
     try:
-        await start(key_id, channel, body, rotations, announcer)
+        rotation = await start(key_id, channel, body, rotations, announcer)
+        if chosen(view, LEAKED, VALUE):
+            await rotations.expose(rotation.id, by=person_of(body), what=AT_THE_REQUEST, where="", since="")
     except Refused as refusal:
         text, blocks = explain(refusal)
         await answers.tell(Asker(person_of(body), channel), text, blocks=blocks)

@@ -110,7 +110,7 @@ class Requests(Verbs):
 
     async def begin(
         self, asked: str, *, by: str, team: str, channel: str, request: str, show: Callable[[Rotation], Awaitable[None]]
-    ) -> None:
+    ) -> Rotation:
         """Start a rotation and *show* it in the channel; cancel it if that fails."""
         rotation = await self.start(asked, by=by, team=team, channel=channel, request=request)
         try:
@@ -118,6 +118,7 @@ class Requests(Verbs):
         except CannotPost:
             await self.withdraw(rotation, "The card could not be posted.")
             raise
+        return rotation
 
     @audited("asked", of_rotation=False)
     async def start(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.rotation.actions import Action
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
 from bot.rotation.flags import shown_of
 from bot.rotation.inventory import ProviderKey
@@ -24,7 +25,7 @@ SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 TAKE_BACK_FORM = "take_back_form"
 DELETE_FORM = "delete_form"
-KEY, CHANNEL, SECRET, REST, NAME = "key", "channel", "secret", "rest", "name"
+KEY, CHANNEL, SECRET, REST, NAME, LEAKED = "key", "channel", "secret", "rest", "name", "leaked"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
 """The action id of every field; the block id tells fields apart."""
@@ -74,7 +75,24 @@ def picker(channel: str = "", key: ProviderKey | None = None) -> Block:
                 "element": menu | ({"initial_option": option(key)} if key else {}),
             },
             *([] if channel else [_where()]),
+            _leaked(),
         ],
+    }
+
+
+def _leaked() -> Block:
+    """Build the box to tick for a leak, so that nobody has to find the button first."""
+    box = {
+        "text": plain(Action.EXPOSED.value),
+        "value": LEAKED,
+        "description": plain("It leaked, or may have: approvers are paged at once."),
+    }
+    return {
+        "type": "input",
+        "block_id": LEAKED,
+        "label": plain("Leak"),
+        "optional": True,
+        "element": {"type": "checkboxes", "action_id": VALUE, "options": [box]},
     }
 
 

@@ -839,6 +839,32 @@ TABLE: dict[str, dict[str, Guard]] = {
             "_digest(content)",
         ),
     },
+    "A leak": {
+        "The card calls it safe to revoke a key that callers still need.": Guard(
+            "    if needing(rotation):\n        return Standing.NEEDED\n",
+            "test_revoking_is_safe_only_once_every_model_is_moved_and_proved_and_nothing_speaks_against_it",
+            "",
+        ),
+        "A leak that is reported during the cut-over moves models before their wave.": Guard(
+            "return not rotation.moved and rotation.wave == 0 and StepName.CUT_OVER not in rotation.done",
+            "test_waves_that_have_begun_go_on_and_a_soak_that_is_under_way_is_measured_again",
+            "return True",
+        ),
+        "A leak moves models in a closed window although no approver says so.": Guard(
+            "if start is None:",
+            "test_a_leak_waits_for_no_window_if_one_approver_starts_it_and_that_is_recorded",
+        ),
+        "A secret that somebody pastes into the report of a leak is shown to everyone.": Guard(
+            "    shape.refuse_likeness(text, field)\n    return text",
+            "test_what_looks_like_a_secret_is_refused_in_every_field_and_repeated_nowhere",
+            "    return text",
+        ),
+        "A finished card is green before the leak is reviewed and the key revoked.": Guard(
+            "        is_still_due(rotation)\n        or (",
+            "test_a_leak_is_not_green_before_its_review_and_its_revocation",
+            "(",
+        ),
+    },
     "The secret": {
         "Slack's libraries write the body of a form, with the secret, into the log.": Guard(
             "if record.name.startswith(TALKATIVE):", "test_an_exception_in_a_listener_logs_its_place_and_not_its_text"

@@ -223,6 +223,15 @@ def test_the_last_step_names_where_the_old_key_still_works(provider: str, addres
     assert f"still works at {where}. Next:" in words.then(r.completed(r.plan(old_key=key)))
 
 
+def test_a_leak_is_not_green_before_its_review_and_its_revocation() -> None:
+    done = r.completed_after_watch()
+    due = {"revocation": r.revocation()}
+
+    assert words.mark(r.reviewed(done)) == "🟢"
+    assert [words.mark(one) for one in (r.exposed(done), r.reviewed(done).but(**due))] == ["🟡", "🟡"]
+    assert words.mark(r.exposed(r.rolled_back())) == words.mark(r.reviewed(r.rolled_back()).but(**due)) == "🔴"
+
+
 def test_what_is_left_alone_is_not_said_to_be_back() -> None:
     left = {"attempt": 1, "left_alone": ("Key `pk_1` of this rotation stays: `x` in production uses it.",)}
 

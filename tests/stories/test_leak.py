@@ -45,6 +45,20 @@ async def test_a_leak_is_reported_rotated_in_a_hurry_revoked_and_reviewed(redis_
         assert (await stage.record()).state is State.COMPLETED
 
 
+async def test_a_leak_can_be_reported_with_the_request(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.command("")
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    await person.type_ahead("open")
+    await person.submit({"key": KEY, "leaked": ["This secret is exposed"]})
+    await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
+    exposed = (await stage.recorded(lambda r: r.exposed)).exposed
+
+    assert exposed
+    assert (exposed.by, exposed.what) == ("U_REQUESTER", "reported with the request")
+    await stage.says(stage.slack.messages("C_OPS")[-1], "exposed, waiting for the new secret")
+
+
 async def test_after_a_roll_back_the_card_is_red_and_the_time_to_revoke_by_stays(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card)
