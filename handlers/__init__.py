@@ -12,7 +12,7 @@ from handlers import actions, commands, history, home, modals, picking
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
-from handlers.views.asking import NOT_NEEDED_FORM
+from handlers.views.asking import ANSWER_FORM, NOT_NEEDED_FORM, NOT_YET_FORM, QUESTION_FORM
 from handlers.views.batch import BATCH_FORM
 from handlers.views.exposure_forms import EXPOSURE_FORM, REVIEW_FORM
 from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
@@ -29,6 +29,9 @@ FORMS: dict[str, Callable[..., Awaitable[None]]] = {
     TAKE_BACK_FORM: modals.take_back,
     ACCEPTANCE_FORM: modals.accept_unproved,
     DELETE_FORM: modals.delete_anyway,
+    NOT_YET_FORM: modals.say_not_yet,
+    QUESTION_FORM: modals.ask_requester,
+    ANSWER_FORM: modals.answer_approver,
     NOT_NEEDED_FORM: modals.say_not_needed,
     BATCH_FORM: modals.begin_batch,
     HOLD_FORM: modals.hold_key,

@@ -16,16 +16,17 @@ from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
 from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.history import open_history
-from handlers.payload import channel_of, person_of, text
+from handlers.payload import channel_of, number_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
 from handlers.views.ages import ROTATE_LISTED
-from handlers.views.asking import not_needed_form
+from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
 from handlers.views.batch import APPROVE_READY, END_BATCH, GO_ON
 from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import SIGN_IN, sign_in
 from handlers.views.modal import acceptance_form, delete_form
+from handlers.views.talk import QUESTION
 
 Json = dict[str, Any]
 
@@ -169,6 +170,35 @@ async def delete_old_key(
 
 
 @answered
+async def not_yet(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_not_yet(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), not_yet_form(rotation), press_again(Action.NOT_YET))
+
+
+@answered
+async def ask(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_question(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), question_form(rotation), press_again(Action.ASK))
+
+
+@answered
+async def answer(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    """Ask for the answer to the question of this reply in the thread, or on the card, to the newest."""
+    await ack()
+    number = number_of(text(action, "block_id").removeprefix(QUESTION))
+    rotation, about = await rotations.offer_answer(text(action, "value"), number, by=person_of(body))
+    await forms.open(text(body, "trigger_id"), answer_form(rotation, about), press_again(Action.ANSWER))
+
+
+@answered
 async def revoked(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
     await ack()
     await rotations.revoked(text(action, "value"), by=person_of(body))
@@ -230,6 +260,9 @@ LISTENERS = {
     Action.ROLL_BACK: roll_back,
     Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,
+    Action.NOT_YET: not_yet,
+    Action.ASK: ask,
+    Action.ANSWER: answer,
     Action.REVOKED: revoked,
     Action.NOT_NEEDED: not_needed,
     Action.ON_IT: on_it,

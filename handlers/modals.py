@@ -1,6 +1,5 @@
 """Handle submitted forms. The secret is removed from the payload, handed over, and never returns here."""
 
-import re
 from collections.abc import Awaitable
 from typing import Any, TypeVar
 
@@ -19,7 +18,20 @@ from handlers.batches import begin_batch as begun
 from handlers.commands import start
 from handlers.errors import answered, explain
 from handlers.forms import Forms, another_form_of
-from handlers.payload import chosen, chosen_date, conversation, has, person_of, picked, said, taken_out, text, typed
+from handlers.payload import (
+    chosen,
+    chosen_date,
+    conversation,
+    has,
+    number_of,
+    person_of,
+    picked,
+    said,
+    taken_out,
+    text,
+    typed,
+)
+from handlers.views.asking import ANSWER, QUESTION
 from handlers.views.batch import KEYS
 from handlers.views.exposure_forms import REACH, SINCE, WHAT, WHERE
 from handlers.views.holding import UNTIL, held
@@ -105,10 +117,9 @@ async def _given(
 async def take_back(ack: AsyncAck, view: Json, body: Json, rotations: RotationService, forms: Forms) -> None:
     """Move models back as agreed, and ask for the secret in the same place; if it is not as agreed now, ask again."""
     rotation_id, _, agreed = said(view.get("private_metadata")).partition(" ")
-    moved = int(agreed) if SHORT_NUMBER.fullmatch(agreed) else 0
     try:
         async with Background.patience():
-            rotation = await rotations.another_secret(rotation_id, by=person_of(body), agreed=moved)
+            rotation = await rotations.another_secret(rotation_id, by=person_of(body), agreed=number_of(agreed))
     except TimeoutError:
         shown = notice(Action.ANOTHER_SECRET, f"{SLOW}.")
     except Exception as error:  # noqa: BLE001 - any error is shown in the place of the form
@@ -116,9 +127,6 @@ async def take_back(ack: AsyncAck, view: Json, body: Json, rotations: RotationSe
     else:
         shown = forms.certain(another_form_of(rotation, rotations))
     await ack(response_action="update", view=shown)
-
-
-SHORT_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 async def accept_unproved(
@@ -176,6 +184,24 @@ async def hold_key(
         background.begin(answers.tell(Asker(by, channel), held(name.strip(), until, late)))
 
     await taken(ack, hold(), REASON, late="This took too long: look at the key's card for whether it was taken.")
+
+
+async def say_not_yet(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    """Put off the delete, for a reason."""
+    reason = typed(view, REASON, VALUE)
+    work = rotations.not_yet(said(view.get("private_metadata")), reason, by=person_of(body))
+    await taken(ack, work, REASON, late=f"{SLOW}, or press again.")
+
+
+async def ask_requester(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    work = rotations.ask(said(view.get("private_metadata")), typed(view, QUESTION, VALUE), by=person_of(body))
+    await taken(ack, work, QUESTION, late=f"{SLOW}, or press again.")
+
+
+async def answer_approver(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    rotation_id, _, number = said(view.get("private_metadata")).partition(" ")
+    work = rotations.answer(rotation_id, number_of(number), typed(view, ANSWER, VALUE), by=person_of(body))
+    await taken(ack, work, ANSWER, late=f"{SLOW}, or press again.")
 
 
 async def say_not_needed(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:

@@ -1,5 +1,6 @@
 """Read Slack's payloads. Although they are signed, anything missing or malformed reads as empty."""
 
+import re
 from typing import Any
 
 from bot.rotation.phrases import sendable
@@ -54,6 +55,14 @@ def channel_of(body: Any) -> str:
 def team_of(body: Any) -> str:
     """Return the workspace of a payload; for an organization, only the person may name it."""
     return text(body, "team_id") or text(body, "team", "id") or text(body, "user", "team_id")
+
+
+SHORT_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+def number_of(text: str) -> int:
+    """Return the number that *text* is; 0 if it is none."""
+    return int(text) if SHORT_NUMBER.fullmatch(text) else 0
 
 
 def has(view: Json, field: str) -> bool:

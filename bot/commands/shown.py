@@ -7,7 +7,7 @@ from typing import Any
 from bot.rotation.actions import Action
 from bot.rotation.labels import label_of
 from bot.rotation.parts import Revocation
-from bot.rotation.policy import OF_A_TASK, offered
+from bot.rotation.policy import BESIDE, offered
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Approval, Rotation, Stop
 from bot.rotation.states import MEANING, State
@@ -57,8 +57,7 @@ def page(rotation: Rotation) -> Iterator[str]:
         yield _row("policies", ", ".join(rotation.policy.names))
     yield from (_row("started", f"{each.by} {_when(each.at)}") for each in rotation.starts)
     yield from _approvals(rotation)
-    if rotation.revocation:
-        yield _row("revoke", _task(rotation.revocation))
+    yield from _said(rotation)
     yield _row("models", f"{len(rotation.moved)} of {len(rotation.plan.models)} on the new key")
     for model in known["models"]:
         reason = f": {model['reason']}" if model["reason"] else ""
@@ -89,6 +88,16 @@ def _approvals(rotation: Rotation) -> Iterator[str]:
     yield _row("approvals", f"{len(rotation.approvals)} of {rotation.approvals_required}{given and f': {given}'}")
 
 
+def _said(rotation: Rotation) -> Iterator[str]:
+    """Yield what people said to each other, and whose task is left."""
+    for asked in rotation.questions:
+        yield _row("question", f"{asked.text}, asks {asked.by} {_when(asked.at)}: {asked.answer or 'no answer yet'}")
+    for said in rotation.put_off:
+        yield _row("not yet", f"{said.reason}, says {said.by} {_when(said.at)}{', approved since' * said.over}")
+    if rotation.revocation:
+        yield _row("revoke", _task(rotation.revocation))
+
+
 def _task(task: Revocation) -> str:
     """Say which API key is to be revoked at its provider, or how that ended."""
     if task.ended_at is None:
@@ -103,7 +112,7 @@ def _because(given: Approval) -> str:
 
 def _helps(rotation: Rotation, stop: Stop) -> Iterator[tuple[Action, str]]:
     """Yield what can be done at a stop, and where."""
-    for action in [one for one in offered(rotation) if one not in OF_A_TASK]:
+    for action in [one for one in offered(rotation) if one not in BESIDE]:
         if action is Action.TRY_AGAIN:
             yield action, f"{HELP[stop.kind].try_again}; on the card, or `python -m bot resume {rotation.id}`"
         else:
@@ -154,6 +163,8 @@ def details(rotation: Rotation) -> dict[str, Any]:
         "approvals_required": rotation.approvals_required,
         "policies": list(rotation.policy.names),
         "starts": [{"by": each.by, "at": each.at.isoformat()} for each in rotation.starts],
+        "questions": [one.model_dump(mode="json") for one in rotation.questions],
+        "not_yet": [one.model_dump(mode="json") for one in rotation.put_off],
         "models": [_model(rotation, place) for place in range(len(rotation.plan.models))],
     }
 

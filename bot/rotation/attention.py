@@ -4,6 +4,7 @@ from datetime import datetime
 
 from bot.rotation.counted import most_fail
 from bot.rotation.labels import failing_models
+from bot.rotation.parts import PutOff, Question
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import State, Track
@@ -103,6 +104,17 @@ def open_void(rotation: Rotation) -> Void | None:
     return next(fresh, None)
 
 
+def objections(rotation: Rotation) -> tuple[PutOff, ...]:
+    """Return each "not yet" that still stands: not taken back by an approval, and not said of an earlier secret."""
+    since = rotation.secret_asked_at
+    return tuple(one for one in rotation.put_off if not one.over and (since is None or one.at > since))
+
+
+def open_questions(rotation: Rotation) -> tuple[Question, ...]:
+    """Return the questions that the requester has not answered; none once the rotation is over."""
+    return () if rotation.is_over else tuple(one for one in rotation.questions if one.is_open)
+
+
 def may_be_deleted(rotation: Rotation, void: Void) -> bool:
     """Return whether AISIX had been asked to delete the old key before the approval became void."""
     return rotation.delete_asked_at is not None and rotation.delete_asked_at <= void.at
@@ -139,5 +151,7 @@ def gist(rotation: Rotation) -> str:
     pushes = f"{[nudge.at for nudge in rotation.nudges]}/{rotation.on_it and rotation.on_it.at}"
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{pushes}/{rotation.stale_at}/{rotation.parked_at}"
     task = f"/{rotation.is_owed}" if rotation.revocation else ""
+    said = (len(rotation.questions), len(open_questions(rotation)), [one.at.isoformat() for one in rotation.put_off])
+    task += f"/{said}" if rotation.questions or rotation.put_off else ""
     leak = f"/{rotation.review is not None}" if rotation.exposed else ""
     return f"{rotation.state}/{rotation.track}/{people}/{occasion(rotation)}/{harm(rotation)}{task}{leak}"

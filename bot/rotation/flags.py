@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
+from bot.rotation.attention import objections
 from bot.rotation.counted import most_fail
 from bot.rotation.labels import Label, label_of
 from bot.rotation.old_key import usage_of
@@ -19,6 +20,7 @@ class Flag(StrEnum):
     FAILED = "failed"
     UNSEEN = "unseen"
     UNPROVED = "unproved"
+    PUT_OFF = "not yet"
 
 
 PROVES_NOTHING = frozenset({Label.ACCEPTED, Label.AS_BEFORE, Label.NOT_PROBED})
@@ -40,6 +42,8 @@ def _flags(rotation: Rotation) -> Iterator[Flag]:
         yield Flag.UNSEEN
     if unproved_models(rotation):
         yield Flag.UNPROVED
+    if objections(rotation):
+        yield Flag.PUT_OFF
 
 
 def _had_counters(rotation: Rotation) -> bool:
@@ -52,6 +56,7 @@ SAID: Mapping[Flag, str] = {
     Flag.FAILED: "Caller requests have failed since the change.",
     Flag.UNSEEN: "Keyturn can't tell everywhere whether the old key is still used.",
     Flag.UNPROVED: "Nothing proves that every model works on the new key.",
+    Flag.PUT_OFF: "An approver has said “not yet” since the approval.",
 }
 """What each flag says to somebody who approved before it came."""
 
@@ -65,6 +70,13 @@ def not_weighed(rotation: Rotation) -> Iterator[str]:
             yield SAID[flag]
         elif flag is Flag.FAILED and any(_is_worse(rotation, approval) for approval in rotation.approvals):
             yield FAILING
+        elif flag is Flag.PUT_OFF and any(_is_later(rotation, approval) for approval in rotation.approvals):
+            yield SAID[flag]
+
+
+def _is_later(rotation: Rotation, approval: Approval) -> bool:
+    """Return whether somebody said "not yet" after this approval."""
+    return any(said.at > approval.at for said in objections(rotation))
 
 
 def _is_worse(rotation: Rotation, approval: Approval) -> bool:
@@ -80,7 +92,8 @@ def shown_of(rotation: Rotation) -> str:
     found = flags(rotation)
     if not found:
         return rotation.seen
-    about = (found, rotation.tally and rotation.tally.failed, usage_of(rotation).deaf)
+    said = [(one.by, one.at.isoformat()) for one in objections(rotation)]
+    about = (found, rotation.tally and rotation.tally.failed, usage_of(rotation).deaf, *said)
     return f"{rotation.seen}{SEPARATOR}{hashlib.sha256(json.dumps(about).encode()).hexdigest()[:16]}"
 
 

@@ -156,3 +156,50 @@ class Revocation(Frozen):
     def is_open(self) -> bool:
         """Return whether somebody still has to do it."""
         return self.ended_at is None
+
+
+class Question(Frozen):
+    """What an approver asks the requester, and the answer."""
+
+    by: str
+    at: datetime
+    text: str
+    answer: str = ""
+    answered_at: datetime | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether nobody has answered yet."""
+        return self.answered_at is None
+
+
+class PutOff(Frozen):
+    """An approver's "not yet", with the reason."""
+
+    by: str
+    at: datetime
+    reason: str
+    over: bool = False
+    """The same approver has approved since."""
+
+
+class Asides(Frozen):
+    """The part of a record that is beside the rotation's own course: what people say, are told, and have left to do."""
+
+    nudges: tuple[Nudge, ...] = ()
+    """The last push about each matter after the message that told of it."""
+
+    on_it: OnIt | None = None
+    questions: tuple[Question, ...] = ()
+    """What approvers have asked the requester, in order."""
+
+    put_off: tuple[PutOff, ...] = ()
+    """The approvers who have said "not yet", the last word of each."""
+
+    revocation: Revocation | None = None
+    """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""
+
+    @property
+    def is_owed(self) -> bool:
+        """Return whether a credential still has to be revoked at its provider."""
+        return self.revocation is not None and self.revocation.is_open

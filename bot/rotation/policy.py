@@ -19,6 +19,7 @@ from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
 from bot.rotation.states import MEANING, State, Track
 from bot.rotation.stops import HELP
+from bot.rotation.talking import talk
 from bot.rotation.windows import is_open, opening_said
 
 
@@ -75,8 +76,11 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
     """Return the buttons of *rotation* now; **I'm on it** comes second while people are paged."""
-    first, rest = (buttons := _useful(rotation))[:1], buttons[1:]
-    return (*first, Action.ON_IT, *rest) if harmful(rotation) or leaking(rotation) else buttons
+    buttons = _useful(rotation)
+    if not (harmful(rotation) or leaking(rotation)):
+        return buttons
+    place = 0 if buttons and buttons[0] in BESIDE else 1
+    return (*buttons[:place], Action.ON_IT, *buttons[place:])
 
 
 def _useful(rotation: Rotation) -> tuple[Action, ...]:
@@ -84,13 +88,17 @@ def _useful(rotation: Rotation) -> tuple[Action, ...]:
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives, or
     a start that no approver gives.
-    A task comes last, also of a rotation that is over.
+    What moves no rotation comes last: what people say to each other, and a task, also of a rotation that is over.
     """
-    return (*_for_the_rotation(rotation), *_of_a_leak(rotation), *(OF_A_TASK if rotation.is_owed else ()))
+    task = OF_A_TASK if rotation.is_owed else ()
+    return (*_for_the_rotation(rotation), *_of_a_leak(rotation), *talk(rotation), *task)
 
 
 OF_A_TASK = (Action.REVOKED, Action.NOT_NEEDED)
 """The buttons of a credential that is still to be revoked at its provider."""
+
+BESIDE = frozenset({Action.NOT_YET, Action.ASK, Action.ANSWER, *OF_A_TASK})
+"""The buttons that move no rotation."""
 
 
 def _of_a_leak(rotation: Rotation) -> tuple[Action, ...]:
@@ -310,6 +318,18 @@ def check_may_accept(rotation: Rotation, permissions: Permissions, *, self_appro
     if lapse(rotation, permissions, self_approval=self_approval):
         other = "" if self_approval else f" other than <@{rotation.requested_by}>"
         raise NotAllowed(f"Only an approver{other} can do this.")
+
+
+def check_may_ask(rotation: Rotation, permissions: Permissions) -> None:
+    """Refuse anyone who may not ask the requester: approvers may, and nobody asks themselves."""
+    check_may_accept(rotation, permissions, self_approval=False)
+
+
+def check_may_answer(rotation: Rotation, permissions: Permissions) -> None:
+    """Refuse everybody but the requester, whom an approver has asked."""
+    check_member(permissions.person)
+    if permissions.person.id != rotation.requested_by:
+        raise NotAllowed(f"Only <@{rotation.requested_by}>, who asked for this rotation, can answer.")
 
 
 def lapse(rotation: Rotation, permissions: Permissions, *, self_approval: bool) -> str:

@@ -95,11 +95,24 @@ def _people(rotation: Rotation) -> dict[str, Any]:
             {"by": list(one.by), "at": _at(one.at), "changes": list(one.changes)} for one in rotation.voids
         ],
         "accepted": _accepted(rotation.accepted),
+        **_talk(rotation),
     }
 
 
 def _start(start: Approval) -> dict[str, str]:
     return {"by": start.by, "at": _at(start.at) or "", **_given(start, "signed_in")}
+
+
+def _talk(rotation: Rotation) -> dict[str, Any]:
+    """Return what approvers and the requester said to each other; receipts of older versions have none of it."""
+    questions = [
+        {"by": one.by, "at": _at(one.at), "text": one.text, "answer": one.answer, "answered_at": _at(one.answered_at)}
+        for one in rotation.questions
+    ]
+    put_off = [
+        {"by": one.by, "at": _at(one.at), "reason": one.reason, "taken_back": one.over} for one in rotation.put_off
+    ]
+    return {name: said for name, said in (("questions", questions), ("not_yet", put_off)) if said}
 
 
 def _given(about: Rotation | Approval, *names: str) -> dict[str, str]:

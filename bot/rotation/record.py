@@ -10,9 +10,8 @@ from typing import Self
 from bot.rotation.counted import Ledger, OldKeyUsage, Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
-from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.parts import Approval, Exposure, Nudge, OnIt, Replacement, Review, Revocation, Stop, Trouble, Void
+from bot.rotation.parts import Approval, Asides, Exposure, Replacement, Review, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.policies import ASKS_NOTHING, Policy
 from bot.rotation.replica import Replica
@@ -31,7 +30,7 @@ CARRIED = 1000
 """The schema of the record that a rotation leaves behind: newer than any, so older versions leave it alone too."""
 
 
-class Rotation(Frozen):
+class Rotation(Asides):
     """One replacement of one provider key, from the impact to the receipt. Never holds a secret."""
 
     schema_version: int = SCHEMA
@@ -185,10 +184,6 @@ class Rotation(Frozen):
     parked_at: datetime | None = None
     """When nobody had approved in time: since then nobody is reminded."""
 
-    nudges: tuple[Nudge, ...] = ()
-    """The last push about each matter after the message that told of it."""
-
-    on_it: OnIt | None = None
     zone: str = ""
     """The requester's time zone, as Slack gave it; empty if unknown, and in records of older versions."""
 
@@ -237,9 +232,6 @@ class Rotation(Frozen):
     left_alone: tuple[str, ...] = ()
     """What a roll back did not touch, and why."""
 
-    revocation: Revocation | None = None
-    """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""
-
     def to(self, state: State) -> Self:
         """Move to *state*, or refuse."""
         if state not in TRANSITIONS[self.state]:
@@ -260,11 +252,6 @@ class Rotation(Frozen):
     def is_over(self) -> bool:
         """Return whether the rotation has ended."""
         return self.state in TERMINAL
-
-    @property
-    def is_owed(self) -> bool:
-        """Return whether a credential still has to be revoked at its provider."""
-        return self.revocation is not None and self.revocation.is_open
 
     @property
     def waits_for_bot(self) -> bool:

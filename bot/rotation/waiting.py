@@ -8,7 +8,9 @@ from bot.rotation.exposure import needing
 from bot.rotation.policy import (
     Permissions,
     check_may_accept,
+    check_may_answer,
     check_may_approve,
+    check_may_ask,
     check_may_give_secret,
     check_may_replace,
     check_may_steer,
@@ -40,6 +42,9 @@ CHECKS: Mapping[Action, Check] = {
     Action.ACCEPT_UNPROVED: _accepts,
     Action.DELETE_OLD_KEY: _approves,
     Action.ON_IT: check_may_take,
+    Action.NOT_YET: _accepts,
+    Action.ASK: check_may_ask,
+    Action.ANSWER: check_may_answer,
     Action.EXPOSED: check_may_steer,
     Action.REVIEW: check_may_steer,
     Action.REVOKED: check_may_steer,
@@ -52,6 +57,9 @@ CHECKS: Mapping[Action, Check] = {
 AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN, Action.EXPOSED})
 """The buttons that nobody has to press, unless the rotation is stopped, or offers nothing else before an approval."""
 
+TALK = frozenset({Action.NOT_YET, Action.ASK})
+"""The buttons that are never what a rotation waits for."""
+
 OF_A_TASK = frozenset({Action.REVOKED, Action.NOT_NEEDED})
 """The buttons that only the owner of a task has to press."""
 
@@ -60,7 +68,7 @@ def waited_for(rotation: Rotation, permissions: Permissions) -> tuple[Action, ..
     """Return what *rotation* waits for and this person may do now, in the order of its buttons."""
     of_others = rotation.revocation is None or rotation.revocation.owner != permissions.person.id
     of_others = of_others or (rotation.exposed is not None and needing(rotation) > 0)  # not yet: callers would fail
-    acts = [act for act in offered(rotation) if not (of_others and act in OF_A_TASK)]
+    acts = [act for act in offered(rotation) if act not in TALK and not (of_others and act in OF_A_TASK)]
     asked = [act for act in acts if act not in AT_WILL]
     stuck = rotation.state is State.BLOCKED or (rotation.state is State.AWAITING_APPROVAL and not asked)
     return tuple(act for act in (acts if stuck else asked) if may_press(act, rotation, permissions))

@@ -39,8 +39,8 @@ from bot.rotation.record import Approval, Rotation
 from bot.rotation.revocation import with_task
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State, StepName, Track
-from bot.service.resuming import TRIES, tried_again
-from bot.service.verbs import REPLAY_WINDOW, Verbs, audited, publishable
+from bot.service.resuming import tried_again
+from bot.service.verbs import REPLAY_WINDOW, TRIES, Verbs, audited, publishable
 from bot.storage.records import Conflict
 
 
@@ -262,7 +262,8 @@ class Decisions(Verbs):
             tally=rotation.tally,
             signed_in=signed_in,
         )
-        approved = reviewed.but(approvals=(*reviewed.approvals, approval))
+        taken_back = tuple(one.but(over=True) if one.by == by else one for one in reviewed.put_off)
+        approved = reviewed.but(approvals=(*reviewed.approvals, approval), put_off=taken_back)
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)
         return await self._save(approved, by, _said("approved", signed_in), reason)

@@ -11,10 +11,8 @@ from bot.rotation.policy import check_offered
 from bot.rotation.progress import undone_from
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, StepName, Track
-from bot.service.verbs import event, loaded
+from bot.service.verbs import TRIES, event, loaded
 from bot.storage.records import Conflict, Store
-
-TRIES = 10
 
 LONGEST = 80
 """Letters of an operator's name."""

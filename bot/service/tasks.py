@@ -1,14 +1,11 @@
 """What people say of the credential that a rotation leaves working at its provider: revoked, or not needed."""
 
-from contextlib import suppress
+from functools import partial
 
 from bot.rotation.actions import Action
-from bot.rotation.errors import WrongState
 from bot.rotation.policy import check_may_accept, check_may_steer, check_offered
 from bot.rotation.record import Rotation
-from bot.service.resuming import TRIES
 from bot.service.verbs import Verbs, audited, publishable
-from bot.storage.records import Conflict
 
 
 class Tasks(Verbs):
@@ -17,13 +14,8 @@ class Tasks(Verbs):
     @audited(Action.REVOKED)
     async def revoked(self, rotation_id: str, *, by: str) -> Rotation:
         """Note that the credential is revoked: Keyturn can't see that, so it takes the word of *by* for it."""
-        for _ in range(TRIES):
-            rotation = await self.load(rotation_id)
-            check_may_steer(rotation, await self._people.permissions(by))
-            check_offered(rotation, Action.REVOKED)
-            with suppress(Conflict):
-                return await self._end_task(rotation, by, "")
-        raise WrongState("This rotation moves too fast at the moment. Press again.")
+        what = "says that the credential is revoked"
+        return await self._note(partial(self._may_end, rotation_id, by), partial(self._ended, by, ""), by, what)
 
     @audited(Action.NOT_NEEDED)
     async def offer_not_needed(self, rotation_id: str, *, by: str) -> Rotation:
@@ -33,21 +25,29 @@ class Tasks(Verbs):
     @audited(Action.NOT_NEEDED)
     async def not_needed(self, rotation_id: str, reason: str, *, by: str) -> Rotation:
         """End the task without a revocation, for a *reason* that everybody can read."""
-        rotation = await self._may_waive(rotation_id, by)
-        return await self._end_task(rotation, by, publishable(reason))
+        await self._may_waive(rotation_id, by)
+        reason, what = publishable(reason), "says that the credential need not be revoked"
+        allowed, change = partial(self._may_waive, rotation_id, by), partial(self._ended, by, reason)
+        return await self._note(allowed, change, by, what, reason)
 
     async def to_revoke(self, most: int) -> list[Rotation]:
         """Return up to *most* rotations whose credential is still to be revoked, the next due first."""
         return await self._store.revocations_due(most)
 
+    async def _may_end(self, rotation_id: str, by: str) -> Rotation:
+        rotation = await self.load(rotation_id)
+        check_may_steer(rotation, await self._people.permissions(by))
+        check_offered(rotation, Action.REVOKED)
+        return rotation
+
     async def _may_waive(self, rotation_id: str, by: str) -> Rotation:
         rotation = self._people.strict(recorded := await self.load(rotation_id))
-        check_may_accept(rotation, await self._people.permissions(by), self_approval=rotation.self_approval)
+        permissions = await self._people.permissions(by, rotation.policy)
+        check_may_accept(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, Action.NOT_NEEDED)
         return recorded
 
-    async def _end_task(self, rotation: Rotation, by: str, reason: str) -> Rotation:
+    def _ended(self, by: str, reason: str, rotation: Rotation) -> Rotation:
         assert rotation.revocation is not None
         ended = rotation.revocation.but(ended_at=self._now(), ended_by=by, reason=reason)
-        what = f"says that the {ended.which} credential {'need not be' if reason else 'is'} revoked"
-        return await self._save(rotation.but(revocation=ended), by, what, reason, moves=False)
+        return rotation.but(revocation=ended)

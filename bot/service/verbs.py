@@ -1,6 +1,7 @@
 """What all verbs share: the permissions, the record that is saved first, and the audit of refusals."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -25,10 +26,12 @@ from bot.rotation.people import Directory, People, Rules
 from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Rotation
 from bot.storage.jobs import Jobs
-from bot.storage.records import Room, Store, Taken
+from bot.storage.records import Conflict, Room, Store, Taken
 
 log = structlog.get_logger("keyturn.service")
 
+
+TRIES = 10
 
 REPLAY_WINDOW = 3600
 """Seconds in which a click counts once; Slack's signature on a captured request is valid for 300."""
@@ -142,6 +145,19 @@ class Verbs:
         await self._store.note(audit.Kind.CLICK, event(by, action), rotation=rotation, at=self._now())
         return rotation
 
+    async def _note(
+        self, checked: Callable[[], Awaitable[Rotation]], change: Callable[[Rotation], Rotation], *told: str
+    ) -> Rotation:
+        """Change the newest version of a rotation that *checked* lets pass, which moves nothing; *told*: by, what, why.
+
+        A step that is recorded in between is no reason to refuse.
+        """
+        for _ in range(TRIES):
+            rotation = await checked()
+            with suppress(Conflict):
+                return await self._save(change(rotation), *told, moves=False)
+        raise WrongState("This rotation moves too fast at the moment. Press again.")
+
     async def _save(self, rotation: Rotation, by: str, what: str, why: str = "", *, moves: bool = True) -> Rotation:
         try:
             return await self._record(rotation, by, (what, why), moves=moves)
@@ -187,10 +203,16 @@ def away(error: ApiError) -> Refused:
     return Unanswerable(f"{error} Nothing was changed. See `python -m bot check`.")
 
 
-def publishable(reason: str, since: str = "it goes into the receipt") -> str:
-    """Return a reason on one line, or refuse it: everyone can read it, *since* where that is."""
-    reason = shape.on_one_line(reason)
-    if not reason:
-        raise BadInput(f"Say why in a few words: {since}.", field="reason")
-    shape.refuse_likeness(reason, "reason")
-    return reason
+def publishable(text: str, since: str = "it goes into the receipt", *, field: str = "reason") -> str:
+    """Return what a person wrote on one line, or refuse it at its *field*: everyone can read it, *since* where that is.
+
+    An empty reason is asked for, any other field only has to be filled in.
+    """
+    text = shape.on_one_line(text)
+    if not text:
+        raise BadInput(f"Say why in a few words: {since}." if field == "reason" else EMPTY, field=field)
+    shape.refuse_likeness(text, field)
+    return text
+
+
+EMPTY = "Write a few words: everyone can read them."

@@ -5,8 +5,56 @@ from handlers.views import revoking
 from handlers.views.blocks import Block, code, plain, section
 from handlers.views.modal import REASON, REASON_MOST, field
 
+NOT_YET_FORM, QUESTION_FORM, ANSWER_FORM = "not_yet_form", "question_form", "answer_form"
 NOT_NEEDED_FORM = "not_needed_form"
+QUESTION, ANSWER = "question", "answer"
 EVERYONE = "Everyone can see it, with your name."
+
+
+def not_yet_form(rotation: Rotation) -> Block:
+    """Ask an approver why the old key is not to be deleted yet."""
+    waits = "The rotation goes on waiting. Every approver is shown what you write, and has to give a reason to delete."
+    void = " Approvals given so far become void." if rotation.approvals else ""
+    return _form(
+        NOT_YET_FORM,
+        rotation.id,
+        ("Not yet", "Not yet", "Cancel"),
+        [
+            section(f"For {_key(rotation)}. {waits}{void}"),
+            field(REASON, "Why not yet?", EVERYONE, REASON_MOST),
+        ],
+    )
+
+
+def question_form(rotation: Rotation) -> Block:
+    """Ask an approver for the question to the requester."""
+    return _form(
+        QUESTION_FORM,
+        rotation.id,
+        ("Ask the requester", "Ask", "Cancel"),
+        [
+            section(f"For {_key(rotation)}. <@{rotation.requested_by}> answers in the thread."),
+            field(QUESTION, "Your question", EVERYONE, REASON_MOST),
+        ],
+    )
+
+
+def answer_form(rotation: Rotation, number: int) -> Block:
+    """Ask the requester for the answer to the question of that *number*."""
+    asked = rotation.questions[number - 1]
+    return _form(
+        ANSWER_FORM,
+        f"{rotation.id} {number}",
+        ("Answer", "Answer", "Cancel"),
+        [
+            section(f"For {_key(rotation)}. <@{asked.by}> asks: {code(asked.text, REASON_MOST)}"),
+            field(ANSWER, "Your answer", EVERYONE, REASON_MOST),
+        ],
+    )
+
+
+def _key(rotation: Rotation) -> str:
+    return code(rotation.plan.old_key.display_name)
 
 
 def not_needed_form(rotation: Rotation) -> Block:
@@ -16,7 +64,7 @@ def not_needed_form(rotation: Rotation) -> Block:
         rotation.id,
         ("Not needed", "Not needed", "Cancel"),
         [
-            section(f"For {code(rotation.plan.old_key.display_name)}. {revoking.still_works(rotation)}."),
+            section(f"For {_key(rotation)}. {revoking.still_works(rotation)}."),
             field(REASON, "Why need nobody revoke it?", EVERYONE, REASON_MOST),
         ],
     )

@@ -6,7 +6,7 @@ from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, in_trouble
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
-from bot.rotation.policy import OF_A_TASK, offered
+from bot.rotation.policy import BESIDE, offered
 from bot.rotation.record import Rotation
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
@@ -43,7 +43,7 @@ def press(action: Action, rotation: Rotation) -> Block:
 def _style(action: Action, rotation: Rotation) -> str | None:
     if action is Action.DELETE_OLD_KEY:
         return "danger"
-    if action in OF_A_TASK:
+    if action in BESIDE:
         return None
     is_first = action is offered(rotation)[0] and action is not Action.ACCEPT_UNPROVED
     if rotation.deleted_at and rotation.state is not State.BLOCKED and not in_trouble(rotation):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 
-from bot.rotation.attention import is_watched
+from bot.rotation.attention import is_watched, objections
 from bot.rotation.counted import OldKeyUsage
 from bot.rotation.finding import Finding
 from bot.rotation.flags import Flag, flags, unproved_models
@@ -193,11 +193,20 @@ def _unproved(rotation: Rotation) -> str:
     return f"Nothing proves that {name} works on the new key: {status}. Try it yourself first."
 
 
+def _put_off(rotation: Rotation) -> str:
+    """Repeat why approvers have said "not yet", the newest first."""
+    said = [f"Not yet, says <@{one.by}>, {when(one.at)}: {code(one.reason, 300)}." for one in objections(rotation)]
+    more = len(said) - REASONS_MOST
+    shown = said[::-1][:REASONS_MOST]
+    return " ".join([*shown, *([f"And {more:,} more."] if more > 0 else [])])
+
+
 AGAINST: Mapping[Flag, Callable[[Rotation], str]] = {
     Flag.IN_USE: _in_use,
     Flag.FAILED: failed,
     Flag.UNSEEN: _unseen,
     Flag.UNPROVED: _unproved,
+    Flag.PUT_OFF: _put_off,
 }
 """The sentence for each flag; a test checks that none is missing."""
 

@@ -16,6 +16,7 @@ from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, r
 from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, few, named, parted, reply
+from handlers.views.talk import talk
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -211,6 +212,7 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.parked_at and words.is_parked(rotation):
         text = f"{_key(rotation)} is parked. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
         yield reply(f"parked:{rotation.parked_at.isoformat()}", text)
+    yield from talk(rotation, _key(rotation))
 
 
 def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:

@@ -10,6 +10,7 @@ from bot.rotation.attention import (
     in_trouble,
     is_watched,
     may_be_deleted,
+    open_questions,
     open_void,
 )
 from bot.rotation.exposure import is_back_in_use, is_still_due
@@ -159,7 +160,18 @@ def adopted(rotation: Rotation) -> str:
 def then(rotation: Rotation) -> str:
     """Say who must act, and how; this comes last, beside the buttons."""
     task = revoking.task(rotation) if rotation.state in GIVEN_UP else ""
-    return "\n".join(filter(None, [NEXT[rotation.state](rotation), task, exposure.then(rotation)]))
+    return "\n".join(filter(None, [NEXT[rotation.state](rotation), task, exposure.then(rotation), asked(rotation)]))
+
+
+def asked(rotation: Rotation) -> str:
+    """Repeat the newest question that the requester has not answered; empty without one."""
+    waiting = open_questions(rotation)
+    if not waiting:
+        return ""
+    more = f" {len(waiting) - 1:,} more in the thread." if len(waiting) > 1 else ""
+    newest = waiting[-1]
+    said = f"<@{newest.by}> asks: {code(newest.text, 300)}. Next: <@{rotation.requested_by}> answers"
+    return f"{said}, here or in the thread.{more}"
 
 
 GIVEN_UP = frozenset({State.ROLLED_BACK, State.CANCELLED})
@@ -169,7 +181,7 @@ GIVEN_UP = frozenset({State.ROLLED_BACK, State.CANCELLED})
 def first_move(rotation: Rotation) -> list[str]:
     """Say who must do what, in a line or two; for a stop, what its first button does."""
     if rotation.state is State.BLOCKED:
-        return [choices.first(rotation)]
+        return [line for line in (choices.first(rotation), asked(rotation)) if line]
     return then(rotation).split("\n")
 
 

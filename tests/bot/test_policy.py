@@ -12,11 +12,12 @@ from bot.rotation.actions import Action
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.parts import Exposure, OnIt, Review
+from bot.rotation.parts import Exposure, OnIt, Question, Review
 from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
+from bot.rotation.waiting import CHECKS
 from tests.bot.values import NOW, affected, approval, later, revocation, rotation, running, stopped
 
 S = State
@@ -52,10 +53,13 @@ WHO = {
     A.ON_IT: {"requester", "removed", "approver", "both", "on call"},
     A.EXPOSED: {"requester", "removed", "approver", "both"},
     A.REVIEW: {"requester", "removed", "approver", "both"},
+    A.NOT_YET: {"approver"},
+    A.ASK: {"approver"},
+    A.ANSWER: {"requester", "removed", "both"},
 }
 """Who may press what, the state aside and without self-approval."""
 
-OF_AN_APPROVER = {A.START, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED}
+OF_AN_APPROVER = {A.START, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED, A.NOT_YET}
 
 MAY_ASK = {"requester", "both", "colleague"}
 """Who may press **Another secret** after the delete: it is a request like any other."""
@@ -67,6 +71,7 @@ UNPROVED = Finding(moved_at=NOW, latest=UNCLEAR, verdict=UNCLEAR)
 
 EXPOSURE = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(7200))
 REVIEW = Review(by="U_APPROVER", at=NOW, what="a key", where="a log", since="unknown", reach="all models")
+QUESTION = Question(by="U_APPROVER", at=NOW, text="is it the nightly job?")
 
 MOMENTS: dict[str, Rotation] = {
     "AWAITING_SECRET": rotation(S.AWAITING_SECRET),
@@ -81,6 +86,9 @@ MOMENTS: dict[str, Rotation] = {
     "COMPLETED": running().but(state=S.COMPLETED),
     "ROLLED_BACK": running().but(state=S.ROLLED_BACK),
     "CANCELLED": rotation(S.CANCELLED),
+    "RUNNING, asked": running(questions=(QUESTION,)),
+    "AWAITING_APPROVAL, asked": running(questions=(QUESTION,)).but(state=S.AWAITING_APPROVAL),
+    "COMPLETED, asked": running(questions=(QUESTION,)).but(state=S.COMPLETED),
     "COMPLETED, to be revoked": running(deleted_at=NOW, revocation=revocation()).but(state=S.COMPLETED),
     "COMPLETED, revoked": running(deleted_at=NOW, revocation=revocation(ended_at=NOW)).but(state=S.COMPLETED),
     "ROLLED_BACK, to be revoked": running(revocation=revocation()).but(state=S.ROLLED_BACK),
@@ -100,50 +108,53 @@ MOMENTS: dict[str, Rotation] = {
 }
 
 TABLE = """
-                                            Enter Cancel Try   Other Roll  Delete Accept Again Revoked Void  Start On
-AWAITING_SECRET                             x     x     .     .     .     .     .     .     .     .     .     .
-RUNNING                                     .     .     .     .     x     .     .     .     .     .     .     .
-RUNNING, approved                           .     .     .     .     .     .     .     .     .     .     .     .
-RUNNING, withdrawing                        .     .     .     .     .     .     .     .     .     .     .     .
-AWAITING_START                              .     .     .     .     x     .     .     .     .     .     x     .
-AWAITING_APPROVAL                           .     .     .     .     x     x     .     x     .     .     .     .
-AWAITING_APPROVAL, stale                    .     .     .     .     x     .     .     x     .     .     .     .
-AWAITING_APPROVAL, parked                   .     .     .     .     x     .     .     x     .     .     .     .
-ROLLING_BACK                                .     .     .     .     .     .     .     .     .     .     .     .
-COMPLETED                                   .     .     .     .     .     .     .     .     .     .     .     .
-COMPLETED, to be revoked                    .     .     .     .     .     .     .     .     x     x     .     .
-COMPLETED, revoked                          .     .     .     .     .     .     .     .     .     .     .     .
-ROLLED_BACK                                 .     .     .     .     .     .     .     .     .     .     .     .
-ROLLED_BACK, to be revoked                  .     .     .     .     .     .     .     .     x     x     .     .
-CANCELLED                                   .     .     .     .     .     .     .     .     .     .     .     .
-RUNNING, watched                            .     .     .     .     .     .     .     .     .     .     .     .
-RUNNING, watched, in trouble                .     .     .     x     .     .     .     .     .     .     .     x
-RUNNING, watched, in trouble, taken         .     .     .     x     .     .     .     .     .     .     .     .
-COMPLETED, in trouble                       .     .     .     x     .     .     .     .     .     .     .     x
-BLOCKED, watched, in trouble                .     .     x     x     .     .     .     .     .     .     .     x
-BLOCKED, watched, to be revoked             .     .     x     .     .     .     .     .     x     x     .     .
-BLOCKED, rejected, watched                  .     .     x     .     .     .     .     .     .     .     .     .
-BLOCKED, rejected                           .     .     x     x     x     .     .     .     .     .     .     .
-BLOCKED, refused                            .     .     .     x     x     .     .     .     .     .     .     .
-BLOCKED, difference                         .     .     x     .     x     .     .     .     .     .     .     .
-BLOCKED, projection                         .     .     x     .     x     .     .     .     .     .     .     .
-BLOCKED, unverified                         .     .     x     x     x     .     .     .     .     .     .     .
-BLOCKED, unverified, with unproved models   .     .     x     x     x     .     x     .     .     .     .     .
-BLOCKED, drift                              .     .     x     .     x     .     .     .     .     .     .     .
-BLOCKED, trouble                            .     .     x     .     x     .     .     .     .     .     .     .
-BLOCKED, rejected, on the way back          .     .     x     x     .     .     .     .     .     .     .     .
-BLOCKED, refused, on the way back           .     .     x     x     .     .     .     .     .     .     .     .
-BLOCKED, difference, on the way back        .     .     x     .     .     .     .     .     .     .     .     .
-BLOCKED, projection, on the way back        .     .     x     .     .     .     .     .     .     .     .     .
-BLOCKED, unverified, on the way back        .     .     x     x     .     .     .     .     .     .     .     .
-BLOCKED, unproved models, on the way back   .     .     x     x     .     .     .     .     .     .     .     .
-BLOCKED, drift, on the way back             .     .     x     .     .     .     .     .     .     .     .     .
-BLOCKED, trouble, on the way back           .     .     x     .     .     .     .     .     .     .     .     .
+                                             Ent Can Try Ano Rol Del Acc Ver Rev Nee Sta On  Not Ask Ans
+AWAITING_SECRET                               x   x   .   .   .   .   .   .   .   .   .   .   .   .   .
+RUNNING                                       .   .   .   .   x   .   .   .   .   .   .   .   .   .   .
+RUNNING, asked                                .   .   .   .   x   .   .   .   .   .   .   .   .   .   x
+RUNNING, approved                             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+RUNNING, withdrawing                          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+AWAITING_START                                .   .   .   .   x   .   .   .   .   .   x   .   .   x   .
+AWAITING_APPROVAL                             .   .   .   .   x   x   .   x   .   .   .   .   x   x   .
+AWAITING_APPROVAL, asked                      .   .   .   .   x   x   .   x   .   .   .   .   x   x   x
+AWAITING_APPROVAL, stale                      .   .   .   .   x   .   .   x   .   .   .   .   x   x   .
+AWAITING_APPROVAL, parked                     .   .   .   .   x   .   .   x   .   .   .   .   .   x   .
+ROLLING_BACK                                  .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+COMPLETED                                     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+COMPLETED, asked                              .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+COMPLETED, to be revoked                      .   .   .   .   .   .   .   .   x   x   .   .   .   .   .
+COMPLETED, revoked                            .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+ROLLED_BACK                                   .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+ROLLED_BACK, to be revoked                    .   .   .   .   .   .   .   .   x   x   .   .   .   .   .
+CANCELLED                                     .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+RUNNING, watched                              .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
+RUNNING, watched, in trouble                  .   .   .   x   .   .   .   .   .   .   .   x   .   .   .
+RUNNING, watched, in trouble, taken           .   .   .   x   .   .   .   .   .   .   .   .   .   .   .
+COMPLETED, in trouble                         .   .   .   x   .   .   .   .   .   .   .   x   .   .   .
+BLOCKED, watched, in trouble                  .   .   x   x   .   .   .   .   .   .   .   x   .   x   .
+BLOCKED, watched, to be revoked               .   .   x   .   .   .   .   .   x   x   .   .   .   x   .
+BLOCKED, rejected, watched                    .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, rejected                             .   .   x   x   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, refused                              .   .   .   x   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, difference                           .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, projection                           .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, unverified                           .   .   x   x   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, unverified, with unproved models     .   .   x   x   x   .   x   .   .   .   .   .   .   x   .
+BLOCKED, drift                                .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, trouble                              .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, rejected, on the way back            .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, refused, on the way back             .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, difference, on the way back          .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, projection, on the way back          .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, unverified, on the way back          .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, unproved models, on the way back     .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, drift, on the way back               .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, trouble, on the way back             .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
 """
 """What each moment offers."""
 
 COLUMNS = (A.ENTER_SECRET, A.CANCEL, A.TRY_AGAIN, A.ANOTHER_SECRET, A.ROLL_BACK, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED,
-           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED, A.START, A.ON_IT)  # fmt: skip
+           A.VERIFY_AGAIN, A.REVOKED, A.NOT_NEEDED, A.START, A.ON_IT, A.NOT_YET, A.ASK, A.ANSWER)  # fmt: skip
 
 
 def offers_of(line: str) -> tuple[str, set[Action]]:
@@ -154,8 +165,8 @@ def offers_of(line: str) -> tuple[str, set[Action]]:
 
 OF_A_LEAK = {
     A.EXPOSED: {
-        "AWAITING_SECRET", "AWAITING_START", "RUNNING", "RUNNING, withdrawing", "AWAITING_APPROVAL",
-        "AWAITING_APPROVAL, stale", "AWAITING_APPROVAL, parked",
+        "AWAITING_SECRET", "AWAITING_START", "RUNNING", "RUNNING, asked", "RUNNING, withdrawing",
+        *(moment for moment in MOMENTS if moment.startswith("AWAITING_APPROVAL")),
         *(moment for moment in MOMENTS if moment.startswith("BLOCKED") and "watched" not in moment),
     },
     A.REVIEW: {"RUNNING, watched, exposed", "COMPLETED, exposed", "ROLLED_BACK, exposed"},
@@ -184,27 +195,10 @@ def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
     assert {moment.state for moment in MOMENTS.values()} == set(State)
 
 
-APPROVED = {
-    A.DELETE_OLD_KEY: policy.check_may_approve,
-    A.ACCEPT_UNPROVED: policy.check_may_accept,
-    A.NOT_NEEDED: policy.check_may_accept,
-    A.START: policy.check_may_accept,
-}
-CHECKS = {
-    A.ENTER_SECRET: policy.check_may_give_secret,
-    A.ANOTHER_SECRET: policy.check_may_replace,
-    A.ON_IT: policy.check_may_take,
-}
-
-
 def outcome(action: Action, record: Rotation, who: str, *, self_approval: bool = False) -> str:
     """Return what comes of it when a person presses a button, as the service asks the policy."""
-    person = PEOPLE[who]
     try:
-        if action in APPROVED:
-            APPROVED[action](record, person, self_approval=self_approval)
-        else:
-            CHECKS.get(action, policy.check_may_steer)(record, person)
+        CHECKS[action](record.but(self_approval=self_approval), PEOPLE[who])
         policy.check_offered(record, action)
     except NotAllowed:
         return "not allowed"

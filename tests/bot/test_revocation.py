@@ -93,7 +93,7 @@ async def test_the_word_of_the_requester_or_an_approver_ends_the_task_and_nothin
     assert after.but(revocation=None, version=0, write="", audit_head=None) == record.but(
         revocation=None, version=0, write="", audit_head=None
     )
-    assert (last["by"], last["what"]) == (by, "says that the old credential is revoked")
+    assert (last["by"], last["what"]) == (by, "says that the credential is revoked")
     with pytest.raises(WrongState, match="no longer applies"):
         await desk.service.revoked(record.id, by=by)
 

@@ -10,7 +10,7 @@ from bot.rotation.finding import Finding
 from bot.rotation.flags import Flag
 from bot.rotation.hours import Calendar
 from bot.rotation.inventory import Environment, Inventory, Model, ProviderKey
-from bot.rotation.parts import Revocation, Which
+from bot.rotation.parts import PutOff, Revocation, Which
 from bot.rotation.people import Rules
 from bot.rotation.plan import AffectedModel, Plan
 from bot.rotation.progress import undone_from
@@ -115,6 +115,7 @@ FLAGGED: Mapping[Flag, dict[str, Any]] = {
         "silences": (silence(),),
         "looks": {"prod": {f"http://{name}": Replica(url=f"http://{name}", at=NOW) for name in ("r:1", "r:2")}},
     },
+    Flag.PUT_OFF: {"put_off": (PutOff(by="U_SECOND", at=NOW, reason="the vendor looks into it"),)},
     Flag.UNPROVED: {"findings": {"m1": Finding(moved_at=NOW, latest=NOT_PROBED, verdict=NOT_PROBED)}},
 }
 """For each flag, what of a record raises it and no other."""

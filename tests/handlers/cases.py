@@ -26,7 +26,7 @@ from handlers.errors import explain
 from handlers.views.ages import age_list, replaced
 from handlers.views.around import Around
 from handlers.views.around import told as told_of
-from handlers.views.asking import not_needed_form
+from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
 from handlers.views.batch import approved, batch_form, digest
 from handlers.views.card import card
 from handlers.views.composed import composed
@@ -273,6 +273,8 @@ ROTATIONS: Mapping[str, Rotation] = {
         )
     ),
     "awaiting-approval-adopted": r.awaiting_approval(adopted_at=r.at(30)),
+    "awaiting-approval-asked": r.awaiting_approval(questions=(r.ANSWERED, r.QUESTION, r.QUESTION)),
+    "awaiting-approval-put-off": r.awaiting_approval(put_off=(r.PUT_OFF.but(over=True, by=r.APPROVER), r.PUT_OFF)),
     "awaiting-approval-0-of-2": r.awaiting_approval(approvals_required=2),
     "completed-after-watch": r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS))),
     "awaiting-approval-unlisted": r.awaiting_approval(r.plan().but(unlisted=(Unlisted(kind=BUDGETS),))),
@@ -444,6 +446,11 @@ MESSAGES: Mapping[str, Case] = {
     "reply-attack": told(r.attacked(r.proved(r.awaiting_approval())), "attack"),
     "receipt-exposed-and-attacked": told(r.attacked(r.proved(r.watched())), "receipt"),
     "receipt-exposed-and-reviewed": told(r.reviewed(r.proved(r.completed_after_watch())), "receipt"),
+    "reply-question": told(ROTATIONS["awaiting-approval-asked"], "question:2"),
+    "reply-question-answered": told(ROTATIONS["awaiting-approval-asked"], "question:1"),
+    "reply-answer": told(ROTATIONS["awaiting-approval-asked"], "answer"),
+    "reply-not-yet": told(r.awaiting_approval(put_off=(r.PUT_OFF,)), "not-yet"),
+    "reply-not-yet-taken-back": told(r.awaiting_approval(put_off=(r.PUT_OFF.but(over=True),)), "not-yet"),
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
     "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),
@@ -551,6 +558,10 @@ VIEWS: Mapping[str, Case] = {
     "form-exposure": lambda: exposure_form(r.awaiting_secret()),
     "form-review": lambda: review_form(r.exposed(r.completed_after_watch())),
     "form-notice": lambda: notice("Another secret", "“Another secret” no longer applies: this rotation is running."),
+    "form-not-yet": lambda: not_yet_form(r.awaiting_approval(approvals_required=2, approvals=(r.approval(),))),
+    "form-question": lambda: question_form(r.awaiting_approval()),
+    "form-answer": lambda: answer_form(ROTATIONS["awaiting-approval-asked"], 2),
+    "form-delete-put-off": lambda: delete_form(r.awaiting_approval(put_off=(r.PUT_OFF,))),
     "form-not-needed": lambda: not_needed_form(ROTATIONS["completed-to-be-revoked"]),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),

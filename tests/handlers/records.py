@@ -9,7 +9,7 @@ from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
 from bot.rotation.nudges import matters
-from bot.rotation.parts import Exposure, Nudge, Review, Revocation, Which
+from bot.rotation.parts import Exposure, Nudge, PutOff, Question, Review, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.policies import Policy
 from bot.rotation.proof import unproved
@@ -237,6 +237,11 @@ def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:
 
 REVOKED: dict[str, Any] = {"ended_at": at(900), "ended_by": REQUESTER}
 NOT_NEEDED: dict[str, Any] = {"ended_at": at(900), "ended_by": APPROVER, "reason": "it expires today"}
+
+
+QUESTION = Question(by=APPROVER, at=at(60), text="is the nightly job on it? <!channel>")
+ANSWERED = QUESTION.but(answer="no, since March", answered_at=at(90))
+PUT_OFF = PutOff(by=SECOND_APPROVER, at=at(70), reason="the vendor looks into it, <!channel>")
 
 
 def approval(by: str = APPROVER, seconds: float = 300, reason: str = "") -> Approval:

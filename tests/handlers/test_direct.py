@@ -134,7 +134,15 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
     (row,) = rows(asked)
 
     assert slack.buttons(r.APPROVER) == [
-        ["Delete old key", "Roll back", "Verify again", "This secret is exposed", "Open in AISIX"]
+        [
+            "Delete old key",
+            "Roll back",
+            "Verify again",
+            "This secret is exposed",
+            "Not yet",
+            "Ask the requester",
+            "Open in AISIX",
+        ]
     ]
     assert row["block_id"] == f"shown-{ASKED.seen}"
     assert "Keyturn can't post in <#C_OPS>: it is archived." in asked["text"]

@@ -145,7 +145,15 @@ async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: 
     assert set(slack.direct) == PAGED - {r.REQUESTER}
     assert [len(messages) for messages in slack.direct.values()] == [1, 1]
     assert slack.buttons(r.APPROVER) == [
-        ["Delete old key", "Roll back", "Verify again", "This secret is exposed", "Open in AISIX"]
+        [
+            "Delete old key",
+            "Roll back",
+            "Verify again",
+            "This secret is exposed",
+            "Not yet",
+            "Ask the requester",
+            "Open in AISIX",
+        ]
     ]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bot.rotation.actions import Action
-from bot.rotation.policy import IN_STATE, OF_A_TASK, offered
+from bot.rotation.policy import BESIDE, IN_STATE, offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
@@ -36,7 +36,7 @@ def test_every_stop_says_what_happened_what_it_means_and_what_to_press(kind: Sto
     assert happened == "A sentence."
     assert "callers" in means or "keys are" in means
     assert "<@U_REQUESTER> or an approver" in asks
-    assert [line.split("*")[1] for line in todo] == [action.value for action in offered(rotation)]
+    assert [line.split("*")[1] for line in todo] == [one.value for one in offered(rotation) if one not in BESIDE]
 
 
 def test_every_kind_of_stop_is_in_every_table() -> None:
@@ -178,7 +178,7 @@ def test_where_no_model_can_prove_a_secret_an_acceptance_comes_first_but_is_not_
     rotation = r.stopped_by(Cause.NOTHING_PROVED, r.running("verify", r.plan(())), why=why)
 
     assert offered(rotation)[0] is Action.ACCEPT_UNPROVED
-    assert [press(action, rotation).get("style") for action in offered(rotation)] == [None] * 5
+    assert [press(action, rotation).get("style") for action in offered(rotation)] == [None] * len(offered(rotation))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_what_is_left_alone_is_not_said_to_be_back() -> None:
 
 
 def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> None:
-    offering = {*IN_STATE.values(), *(known.offers for known in HELP.values()), OF_A_TASK}
+    offering = {*IN_STATE.values(), *(known.offers for known in HELP.values()), BESIDE}
     buttons = {
         element["action_id"]
         for name in set(CASES) - set(THREADS)

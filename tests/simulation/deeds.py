@@ -24,7 +24,7 @@ from tests.simulation.clockwork import Actor
 from tests.simulation.town import AHEAD, APPROVERS, EVERYBODY, OLD_SECRET, Town
 
 KEYS = ("OpenAI production", "OpenAI production", "OpenAI production", "Other key")
-RARE = (Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN)
+RARE = (Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN, Action.NOT_YET, Action.ASK, Action.EXPOSED)
 """Pressed less often than the rest, or no rotation would get far."""
 
 JUST_NOW = Pressed(away=timedelta(0))
@@ -67,9 +67,19 @@ def press(town: Town) -> None:
     return None
 
 
+OF_APPROVERS = {
+    Action.DELETE_OLD_KEY,
+    Action.ACCEPT_UNPROVED,
+    Action.NOT_YET,
+    Action.ASK,
+    Action.NOT_NEEDED,
+    Action.START,
+}
+
+
 def fitting(town: Town, shown: Rotation, action: Action) -> str:
     """Return one who may press it."""
-    if action not in (Action.DELETE_OLD_KEY, Action.ACCEPT_UNPROVED):
+    if action not in OF_APPROVERS:
         return shown.requested_by
     return town.random.choice([who for who in APPROVERS if who != shown.requested_by])
 
@@ -135,6 +145,23 @@ def another(town: Town, shown: Rotation, who: str) -> None:
     town.begin(Actor("another", shown.id, who), work())
 
 
+def _told(name: str, **told: str) -> Press:
+    """Press a button whose form has several fields."""
+
+    def pressed(town: Town, shown: Rotation, who: str) -> None:
+        town.begin(Actor(name, shown.id, who), getattr(town.service, name)(shown.id, by=who, **told))
+
+    return pressed
+
+
+def start(town: Town, shown: Rotation, who: str) -> None:
+    """Press Start; the click may be delivered once more."""
+    town.clicks += town.random.random() < 0.9
+    click = f"click-{town.clicks}"
+    work = town.service.start_moving(shown.id, by=who, pressed=JUST_NOW, click=click, shown=shown_at_start(shown))
+    town.begin(Actor("start moving", shown.id, who), work)  # type: ignore[arg-type]
+
+
 def _plain(name: str) -> Press:
     def pressed(town: Town, shown: Rotation, who: str) -> None:
         town.begin(Actor(name, shown.id, who), getattr(town.service, name)(shown.id, by=who))
@@ -142,15 +169,13 @@ def _plain(name: str) -> Press:
     return pressed
 
 
-def start_moving(town: Town, shown: Rotation, who: str) -> None:
-    town.clicks += 1
-    mark, click = shown_at_start(shown), f"click-{town.clicks}"
-    work = town.service.start_moving(shown.id, by=who, pressed=JUST_NOW, click=click, shown=mark)
-    town.begin(Actor("start_moving", shown.id, who), work)  # type: ignore[arg-type]
+def _said(name: str, *words: object) -> Press:
+    """Press a button whose form takes a few words."""
 
+    def pressed(town: Town, shown: Rotation, who: str) -> None:
+        town.begin(Actor(name, shown.id, who), getattr(town.service, name)(shown.id, *words, by=who))
 
-def waive(town: Town, shown: Rotation, who: str) -> None:
-    town.begin(Actor("waive", shown.id, who), town.service.not_needed(shown.id, "it expires today", by=who))  # type: ignore[arg-type]
+    return pressed
 
 
 PRESSES: dict[Action, Press] = {
@@ -162,10 +187,15 @@ PRESSES: dict[Action, Press] = {
     Action.ROLL_BACK: _plain("roll_back"),
     Action.ACCEPT_UNPROVED: accept,
     Action.DELETE_OLD_KEY: approve,
-    Action.START: start_moving,
+    Action.START: start,
     Action.ON_IT: _plain("on_it"),
+    Action.NOT_YET: _said("not_yet", "known trouble"),
+    Action.ASK: _said("ask", "is it known?"),
+    Action.ANSWER: _said("answer", 1, "it is"),
+    Action.EXPOSED: _told("expose", what="a key", where="a log", since=""),
+    Action.REVIEW: _told("give_review", what="a key", where="a log", since="unknown", reach="all"),
     Action.REVOKED: _plain("revoked"),
-    Action.NOT_NEEDED: waive,
+    Action.NOT_NEEDED: _said("not_needed", "it expires"),
 }
 
 

@@ -29,7 +29,16 @@ from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.several import SEVERAL
 from handlers.views.ages import age_list
-from handlers.views.asking import NOT_NEEDED_FORM, not_needed_form
+from handlers.views.asking import (
+    ANSWER_FORM,
+    NOT_NEEDED_FORM,
+    NOT_YET_FORM,
+    QUESTION_FORM,
+    answer_form,
+    not_needed_form,
+    not_yet_form,
+    question_form,
+)
 from handlers.views.batch import BATCH_FORM, batch_form, digest
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.history import HISTORY_PAGE, history_form, history_page
@@ -90,6 +99,9 @@ action roll_back            x         T        x      x     T       T      g    
 action on_it                x         T        x      x     T       T      g     g       e        e      b   d
 action accept_unproved      A         A        x      A     A       A      g     g       e        e      b   d
 action delete_old_key       A         A        x      A     A       A      g     g       e        e      b   d
+action not_yet              A         A        x      A     A       A      g     g       e        e      b   d
+action ask                  A         A        x      A     A       A      g     g       e        e      b   d
+action answer               x         N        N      x     N       N      g     g       e        e      b   d
 action revoked              x         T        x      x     T       T      g     g       e        e      b   d
 action not_needed           A         A        x      A     A       A      g     g       e        e      b   d
 action exposed              x         T        x      x     T       T      g     g       e        e      b   d
@@ -107,6 +119,9 @@ view acceptance_form        A         A        x      A     A       A      g    
 view batch_form             x         x        R      x     R       R      g     g       e        e      b   d
 view hold_form              H         H        x      x     H       H      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
+view not_yet_form           A         A        x      A     A       A      g     g       e        e      b   d
+view question_form          A         A        x      A     A       A      g     g       e        e      b   d
+view answer_form            x         N        N      x     N       N      g     g       e        e      b   d
 view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
 view exposure_form          x         T        x      x     T       T      g     g       e        e      b   d
 view review_form            x         T        x      x     T       T      g     g       e        e      b   d
@@ -119,6 +134,7 @@ SENTENCES = {
     "T": "or an approver can do this.",
     "H": "Only an approver can put a key on hold",
     "A": "Only an approver other than",
+    "N": "who asked for this rotation, can answer.",
     "g": "Guests cannot use Keyturn. Ask a full member of this workspace.",
     "e": "Only members of this workspace can use Keyturn; you are from another one.",
     "b": "Only people can use Keyturn.",
@@ -137,7 +153,19 @@ ASKED = {"both", *OUTSIDERS}
 """Who asked for the rotation themselves, in their own column."""
 
 
-FORMS = (PICKER, SECRET_FORM, TAKE_BACK_FORM, ACCEPTANCE_FORM, DELETE_FORM, HOLD_FORM, BATCH_FORM, NOT_NEEDED_FORM)
+FORMS = (
+    PICKER,
+    SECRET_FORM,
+    TAKE_BACK_FORM,
+    ACCEPTANCE_FORM,
+    DELETE_FORM,
+    HOLD_FORM,
+    BATCH_FORM,
+    NOT_NEEDED_FORM,
+    NOT_YET_FORM,
+    QUESTION_FORM,
+    ANSWER_FORM,
+)
 NOW = datetime.now(UTC)
 A_DAY = (NOW + timedelta(days=30)).date().isoformat()
 
@@ -302,6 +330,9 @@ ACTS: Mapping[str, Act] = {
     "action on_it": Act(click(Action.ON_IT), STOPS["rejected"]),
     "action accept_unproved": Act(click(Action.ACCEPT_UNPROVED), STOPS["unverified"]),
     "action delete_old_key": Act(click(Action.DELETE_OLD_KEY), r.awaiting_approval()),
+    "action not_yet": Act(click(Action.NOT_YET), r.awaiting_approval()),
+    "action ask": Act(click(Action.ASK), STOPS["rejected"]),
+    "action answer": Act(click(Action.ANSWER), r.awaiting_approval(questions=(r.QUESTION,))),
     "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),
     "action not_needed": Act(click(Action.NOT_NEEDED), r.rolled_back(revocation=r.revocation(Which.NEW))),
     "action exposed": Act(click(Action.EXPOSED)),
@@ -331,6 +362,16 @@ ACTS: Mapping[str, Act] = {
     "view delete_form": Act(
         submit(lambda scene: delete_form(scene.rotation), reason="tried by hand"),
         r.awaiting_approval(tally=r.FAILING_CALLERS),
+    ),
+    "view not_yet_form": Act(
+        submit(lambda scene: not_yet_form(scene.rotation), reason="the vendor looks into it"), r.awaiting_approval()
+    ),
+    "view question_form": Act(
+        submit(lambda scene: question_form(scene.rotation), question="is the nightly job on it?"), r.awaiting_approval()
+    ),
+    "view answer_form": Act(
+        submit(lambda scene: answer_form(scene.rotation, 1), answer="no, since March"),
+        r.awaiting_approval(questions=(r.QUESTION,)),
     ),
     "view not_needed_form": Act(
         submit(lambda scene: not_needed_form(scene.rotation), reason="it expires today"),
