@@ -189,12 +189,13 @@ class Batching(Requests, Decisions):
         left: list[tuple[str, str]] = []
         forbidden: NotAllowed | None = None
         for id_ in filter(names.__contains__, shown):
+            name = names.get(id_, "")
             try:
                 await self._check_covered(id_)
                 await self.approve(id_, by=by, pressed=pressed, click=f"{click}/{id_}", shown=shown[id_])
-                done.append(names[id_])
+                done.append(name)
             except Refused as refused:
-                left.append((names[id_], str(refused)))
+                left.append((name, str(refused)))
                 forbidden = refused if isinstance(refused, NotAllowed) else forbidden
         if forbidden and not done:
             raise forbidden

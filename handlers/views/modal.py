@@ -76,6 +76,7 @@ def picker(channel: str = "", key: ProviderKey | None = None) -> Block:
             },
             *([] if channel else [_where()]),
             _leaked(),
+            context("Several keys, one after the other: `/rotate-key several` in a channel."),
         ],
     }
 
