@@ -111,8 +111,8 @@ def _because(given: Approval) -> str:
 
 
 def _helps(rotation: Rotation, stop: Stop) -> Iterator[tuple[Action, str]]:
-    """Yield what can be done at a stop, and where."""
-    for action in [one for one in offered(rotation) if one not in BESIDE]:
+    """Yield what can be done about a stop, and where."""
+    for action in [one for one in offered(rotation) if one not in {*BESIDE, Action.EXPOSED}]:
         if action is Action.TRY_AGAIN:
             yield action, f"{HELP[stop.kind].try_again}; on the card, or `python -m bot resume {rotation.id}`"
         else:

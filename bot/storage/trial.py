@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from bot.settings import WrongSettings
 from bot.storage.namespace import BEFORE, REGISTER, Namespace
 from bot.storage.outage import answering, wrong_with
-from bot.storage.scripts import END, FIGURES, FULL, HOLD, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
+from bot.storage.scripts import BATCH, END, FIGURES, FULL, HOLD, LABEL, NOTE, RELEASE, SAVE, SET_DUE, SHOWN
 
 FRESH = 1.0
 """Seconds for which a trial is good, so that frequent requests for `/readyz` do not write each time."""
@@ -32,6 +32,7 @@ PEXPIRE {lease} 60000
 EXPIRE {lease} 60
 SETEX {lease} 60 token
 GET {rotation}
+GETDEL {edits}
 EXISTS {rotation}
 MGET {rotation} {lease}
 INCRBY {edits} 1
@@ -79,6 +80,8 @@ SCRIPTS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
         (RECORD, "", "", "entry", "id", 1, 1, 0, 0, "key", "print", "[]", '["key"]', "RUNNING", '[["key", 1]]', 0, 1),
     ),
     (NOTE, "audit", ("entry", "another")),
+    (LABEL, "audit holds", ("another", "third", "key", "value")),
+    (BATCH, "audit batch batches", ("third", "fourth", "", RECORD, "id", 0)),
     (SET_DUE, "rotation due concerns states", ("id", 1, 0, '["key"]', "RUNNING")),
     (END, "audit rotation", ()),
     (FULL, "concerns states open", ('[["key", 1]]',)),
@@ -89,7 +92,7 @@ SCRIPTS: tuple[tuple[str, str, tuple[Any, ...]], ...] = (
 )
 """Each script with its keys, and values with which it writes; they run in this order."""
 
-KEYS = ("lease", "edits", "shown", "moved", *SCRIPTS[0][1].split())
+KEYS = ("lease", "edits", "shown", "moved", "holds", "batch", "batches", *SCRIPTS[0][1].split())
 JOBS = ("queued", "active_jobs")
 
 

@@ -220,7 +220,7 @@ EDITS = {
     "an approval": (b"U_APPROVER", b"U_SOMEBODY"),
     "a time": (b'"deleted_at":"2026-11-23T14:02', b'"deleted_at":"2026-11-23T14:03'),
     "the audit head": (b'"audit_head":"', b'"audit_head":"","write":"'),
-    "the order of its fields": (b',"schema_version":', b', "schema_version":'),
+    "the order of its fields": (b',"carried_to":', b', "carried_to":'),
 }
 
 
