@@ -110,10 +110,13 @@ class Batching(Requests, Decisions):
             return await self._save_batch(after, "keyturn", "halted the batch", after.halt.why)
         if not batch.ended_at and is_done(batch, rotations):
             return await self._save_batch(batch.but(ended_at=self._now()), "keyturn", "the batch is done")
+        most = self._rules.bulk_concurrency
+        if next_entry(batch, rotations.values(), most) is None:  # so that nothing else has to be read
+            return batch
         under_way = await self._store.under_way()
         if lost := unnoted(batch, under_way):
             return await self._noted(batch, lost, show)
-        entry = next_entry(batch, under_way, self._rules.bulk_concurrency)
+        entry = next_entry(batch, under_way, most)
         return await self._begun(batch, entry, show) if entry else batch
 
     async def _begun(self, batch: Batch, entry: Entry, show: Callable[[Rotation], Awaitable[None]]) -> Batch:
