@@ -311,3 +311,11 @@ async def test_one_click_covers_no_rotation_whose_policy_wants_its_own_approval(
     assert await desk.store.load(plain.id) == plain
     if when == "then":
         assert ready(batch, [plain]) == {}
+
+
+async def test_while_a_rotation_cannot_be_read_no_other_begins(desk, two, redis):
+    batch = await moved(desk, two, shown := Shown())
+    await redis.set(desk.store.key("rotation", batch.entries[0].rotation), '{"of": "a newer version"}')
+
+    assert await moved(desk, batch, shown) == batch
+    assert len(shown.cards) == 1
