@@ -30,6 +30,7 @@ class Kind(StrEnum):
     START = "start"
     APPROVAL = "approval"
     REVIEW = "review"
+    REVOCATION = "revocation"
 
 
 class Whom(StrEnum):
@@ -60,6 +61,8 @@ class Rhythm(NamedTuple):
 
     longest: timedelta = timedelta(days=7)
     at_any_hour: bool = False
+    is_first: bool = False
+    """Whether the first push comes when the matter begins, as no message tells of it then."""
 
 
 class Paces(NamedTuple):
@@ -79,6 +82,7 @@ RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
     Kind.START: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.REVIEW: lambda paces: Rhythm(paces.stop_reminder, 5),
+    Kind.REVOCATION: lambda paces: Rhythm(paces.stop_reminder, 5, is_first=True),
 }
 """The rhythm of each kind of matter; a test checks that none is missing."""
 
@@ -135,13 +139,22 @@ def _approval(rotation: Rotation) -> Matter | None:
     return Matter(Kind.APPROVAL, f"waits:approval:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
 
 
+def _revocation(rotation: Rotation) -> Matter | None:
+    """A credential that has to be revoked: the end has told of it, and from the due date on it is overdue."""
+    task = rotation.revocation
+    if task is None or not task.is_open or _harm(rotation):
+        return None
+    since = _since(rotation, task.due_at)
+    return Matter(Kind.REVOCATION, f"waits:revocation:{task.due_at.isoformat()}", since, Whom.REQUESTER)
+
+
 def _since(rotation: Rotation, at: datetime) -> datetime:
     """Return since when something waits quietly: at the earliest, since somebody was on the harm."""
     return max(at, rotation.on_it.at) if rotation.on_it else at
 
 
 MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (
-    _harm, _leak, _stop, _secret, _start, _approval, _review,
+    _harm, _leak, _stop, _secret, _start, _approval, _review, _revocation,
 )  # fmt: skip
 """What may wait for people."""
 
@@ -188,8 +201,14 @@ def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> dat
     number = last.number if last else 0
     if number >= rhythm.most:
         return None
-    at = (last.at if last else matter.since) + min(rhythm.first * 2**number, rhythm.longest)
+    at = (last.at if last else matter.since) + _pause(rhythm, number)
     return at if rhythm.at_any_hour else paces.calendar.of(rotation.channel, rotation.zone).due(at, now)
+
+
+def _pause(rhythm: Rhythm, number: int) -> timedelta:
+    """Return the pause after so many pushes."""
+    grown = number - rhythm.is_first
+    return timedelta(0) if grown < 0 else min(rhythm.first * 2**grown, rhythm.longest)
 
 
 def pushed(rotation: Rotation, paces: Paces, now: datetime) -> Rotation:

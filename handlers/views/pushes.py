@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import harm, occasion
-from bot.rotation.nudges import Kind, harmful, is_taken, matters, nudge_of
+from bot.rotation.nudges import Kind, Whom, harmful, is_taken, matters, nudge_of
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import approving, choices, exposure, words
+from handlers.views import approving, choices, exposure, revoking, words
 from handlers.views.around import TROUBLE
 from handlers.views.blocks import escaped, sentence, visible, when
 from handlers.views.replies import Reply, reply
@@ -27,9 +27,15 @@ def reminders(rotation: Rotation, approvers: str, escalation: str) -> Iterator[R
     """Yield the newest reminder of each matter; it takes the place of the one before it."""
     for matter in matters(rotation):
         if nudge := nudge_of(rotation, matter):
-            text = f"{key_of(rotation)}{REMINDERS[matter.kind](rotation, approvers, escalation)}"
+            said = REMINDERS[matter.kind](rotation, approvers, escalation)
+            is_late = matter.whom is Whom.REQUESTER and nudge.number > 1
+            text = f"{key_of(rotation)}{said}{UNANSWERED.format(approvers) if is_late else ''}"
             about = reply(REMINDER + matter.kind, text)
             yield about._replace(edition=nudge.at.isoformat(), replaces=True)
+
+
+UNANSWERED = "\n{}: nobody has answered the first reminder, so this one goes to you as well."
+"""The end of a later reminder to the requester, who may be away, or have left."""
 
 
 def _harm(rotation: Rotation, approvers: str, escalation: str) -> str:
@@ -71,6 +77,10 @@ def _review(rotation: Rotation, _approvers: str, _escalation: str) -> str:
     return f" still waits for the review of the leak. <@{rotation.requested_by}>: *{Action.REVIEW.value}* on the card."
 
 
+def _revocation(rotation: Rotation, _approvers: str, _escalation: str) -> str:
+    return f": {revoking.task(rotation)}\nIt is due: *{Action.REVOKED.value}* on the card stops these messages."
+
+
 REMINDERS: Mapping[Kind, Callable[[Rotation, str, str], str]] = {
     Kind.HARM: _harm,
     Kind.LEAK: _leak,
@@ -79,6 +89,7 @@ REMINDERS: Mapping[Kind, Callable[[Rotation, str, str], str]] = {
     Kind.START: _start,
     Kind.APPROVAL: _approval,
     Kind.REVIEW: _review,
+    Kind.REVOCATION: _revocation,
 }
 """What a reminder says, after the name of the key; a test checks that none is missing."""
 

@@ -210,7 +210,7 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     yield from _accepted(rotation)
     yield from pushes.alarmed(rotation, approvers)
     if rotation.parked_at and words.is_parked(rotation):
-        text = f"{_key(rotation)} is parked. <@{rotation.requested_by}>\n{alarm.next_move(rotation)}"
+        text = f"{_key(rotation)} is parked. <@{rotation.requested_by}> {approvers}\n{alarm.next_move(rotation)}"
         yield reply(f"parked:{rotation.parked_at.isoformat()}", text)
     yield from talk(rotation, _key(rotation))
 

@@ -7,7 +7,7 @@ import pytest
 from bot.rotation.counted import Tally
 from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, matters, nudge_of, pushed
-from bot.rotation.parts import Exposure, OnIt, Review
+from bot.rotation.parts import Exposure, OnIt, Review, Revocation, Which
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
@@ -22,6 +22,8 @@ WRONG = Trouble(at=NOW, about="chat", sentence="chat does not answer")
 LEAK = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(2 * HOUR))
 REVIEW = Review(by="U", at=later(HOUR), what="a key", where="a log", since="unknown", reach="all models")
 USED = silence(is_used=True).but(total=2, first_at=later(20))
+TASK = Revocation(which=Which.OLD, owner="U_REQUESTER", since=NOW, due_at=later(24 * HOUR))
+OWED = rotation(State.COMPLETED, deleted_at=NOW, revocation=TASK)
 AT_NIGHT = running(deleted_at=later(9 * HOUR), troubles=(WRONG.but(at=later(9 * HOUR)),))
 """At 23:02, as NOW is at 14:02."""
 
@@ -59,6 +61,9 @@ def kinds(record: Rotation) -> list[str]:
         (running(exposed=LEAK, deleted_at=NOW, troubles=(WRONG,)), ["harm", "review"]),
         (rotation(State.ROLLED_BACK, exposed=LEAK, ended_at=later(60)), ["leak", "review"]),
         (rotation(State.COMPLETED, exposed=LEAK, deleted_at=NOW, review=REVIEW), []),
+        (OWED, ["revocation"]),
+        (OWED.but(troubles=(WRONG,)), ["harm"]),
+        (OWED.but(revocation=TASK.but(ended_at=later(60), ended_by="U")), []),
     ],
 )
 def test_what_waits_for_people_is_read_off_the_record(record, waits):
@@ -87,6 +92,10 @@ def test_reminders_come_at_growing_pauses_and_end():
     assert pushes(ASKED, PACES) == [4, 12, 28, 60, 124]
     assert pushes(stopped(), PACES) == [4, 12, 28, 60, 124]
     assert pushes(rotation(secret_asked_at=NOW), PACES) == [4, 12, 28]
+
+
+def test_of_a_revocation_people_are_reminded_once_it_is_due():
+    assert pushes(OWED, PACES) == [24, 28, 36, 52, 84]
 
 
 def test_reminders_wait_for_the_morning_and_for_monday():

@@ -421,6 +421,10 @@ MESSAGES: Mapping[str, Case] = {
     "reply-reminder": told(r.nudged(r.awaiting_approval(), 14_000), "reminder"),
     "reply-reminder-stale": told(r.nudged(r.awaiting_approval(stale_at=r.at(86_441)), 100_800), "reminder"),
     "reply-reminder-stop": told(r.nudged(STOPS["unverified"], 14_460), "reminder"),
+    "reply-reminder-stop-again": told(r.nudged(STOPS["unverified"], 43_260, 2), "reminder"),
+    "reply-reminder-revocation": told(
+        r.nudged(r.completed_after_watch(revocation=r.revocation()), 86_460), "reminder:revocation"
+    ),
     "reply-reminder-secret": told(
         r.nudged(r.withdrawing(state=State.AWAITING_SECRET, secret_asked_at=r.at(70)), 14_470), "reminder"
     ),

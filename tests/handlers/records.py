@@ -223,8 +223,8 @@ def awaiting_approval(planned: Plan | None = None, **changes: Any) -> Rotation:
 
 
 def nudged(rotation: Rotation, seconds: float, number: int = 1) -> Rotation:
-    """Return *rotation* after another push about what waits for people."""
-    (matter,) = matters(rotation)
+    """Return *rotation* after another push about the first thing that waits for people."""
+    matter = matters(rotation)[0]
     return rotation.but(nudges=(Nudge(about=matter.about, at=at(seconds), number=number),))
 
 

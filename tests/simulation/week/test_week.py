@@ -8,13 +8,7 @@ from collections import Counter
 import pytest
 
 from bot.rotation.states import TERMINAL
-from tests.simulation.week.laws import (
-    LAWS,
-    every_end_is_told_once,
-    no_revocation_is_forgotten,
-    nobody_is_left_waiting,
-    pushes_a_day,
-)
+from tests.simulation.week.laws import LAWS, pushes_a_day
 from tests.simulation.week.week import Week, played
 
 SEED = 1
@@ -23,10 +17,6 @@ SEED = 1
 @pytest.fixture(scope="module")
 def week(valkey: str) -> Week:
     return played(SEED, valkey)
-
-
-NOT_YET = {nobody_is_left_waiting, no_revocation_is_forgotten, every_end_is_told_once}
-"""Laws that the messages do not keep so far."""
 
 
 @pytest.mark.rest
