@@ -90,6 +90,9 @@ def _approvals(rotation: Rotation) -> Iterator[str]:
 
 def _said(rotation: Rotation) -> Iterator[str]:
     """Yield what people said to each other, and whose task is left."""
+    if leak := rotation.exposed:
+        reviewed = f", reviewed by {rotation.review.by}" if rotation.review else ""
+        yield _row("exposed", f"says {leak.by} {_when(leak.at)}{reviewed}")
     for asked in rotation.questions:
         yield _row("question", f"{asked.text}, asks {asked.by} {_when(asked.at)}: {asked.answer or 'no answer yet'}")
     for said in rotation.put_off:

@@ -139,8 +139,9 @@ def _used(window: Window, rotation: Rotation) -> str:
     models, name = rotation.plan.models, f"`{window.now.name}`"
     if window.since.old:
         by = ", ".join(users_heard(window.since.heard, models))
-        wait = "and it is exposed" if rotation.exposed else "do not revoke it at the provider yet"
-        return f"{name} still serves with the deleted key ({by}): {wait}"
+        if rotation.exposed:  # waiting helps nobody but those who have it
+            return f"{name} still serves with the deleted key, which is exposed ({by})"
+        return f"{name} still serves with the deleted key ({by}): do not revoke it at the provider yet"
     lost = {what: count for what, count in window.since.orphaned.items() if what not in rotation.orphaned}
     if not lost:
         return ""

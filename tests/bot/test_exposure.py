@@ -110,6 +110,18 @@ async def test_uses_of_the_old_key_after_every_model_left_it_add_up_over_all_loo
         assert ended.well_since > ended.verified_at, "the soak began again"
 
 
+async def test_the_watch_does_not_say_to_wait_with_revoking_an_exposed_key():
+    async with tenancy_of(Switches()) as tenancy:
+        machine = await tenancy.machine(watch=60)
+        gone = await machine.until(await tenancy.released(machine), lambda r: r.deleted_at)
+        counters = tenancy.aisix.replicas("staging")[0].dispatcher.metrics
+        counters.count_one_more(tenancy.old.id, model="gone", requested_model="gone", model_id="gone")
+        found = await machine.until(gone.but(exposed=LEAK), lambda r: r.troubles)
+
+        assert "still serves with the deleted key, which is exposed" in found.troubles[0].sentence
+        assert [use.requests for use in uses(found)] == [1]
+
+
 def test_uses_are_counted_by_environment_and_only_a_leak_has_any():
     used = (
         silence("r:1").but(total=3, first_at=later(9)),
