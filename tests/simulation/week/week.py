@@ -12,7 +12,7 @@ from sandbox.slack import Message, reading
 from sandbox.slack.person import Person as Hand
 from tests.simulation.town import fixed
 from tests.simulation.week.clock import Loop
-from tests.simulation.week.kinds import KINDS, Kind
+from tests.simulation.week.kinds import KINDS, SEVERAL, Kind
 from tests.simulation.week.log import BEGIN, Act, Log, Saved, heard
 from tests.simulation.week.office import ENVIRONMENTS, SHOWN, Office
 from tests.simulation.week.people import PEOPLE, Person, answers_at, in_working_time
@@ -25,6 +25,9 @@ AT_HOME = ("U_PROMPT", "U_APPROVING")
 
 STARTS = timedelta(hours=30)
 """The working time in which rotations begin: what begins later has not the time to end within the week."""
+
+TO_THE_BATCH = timedelta(hours=6)
+"""The working time until somebody asks for several at once."""
 
 LATE = 8
 """Of so many rotations, one begins at a time when hardly anybody works."""
@@ -91,7 +94,7 @@ class Week:
         slack.add_group(SECOND, "second-line", [person.id for person in PEOPLE.values() if person.is_second])
         for rota in self.rotas:
             old = f"sk-old-{rota.number}-0123456789abcdef"
-            key = aisix.add_key(rota.key, secret=old)
+            key = aisix.add_key(rota.key, secret=old, provider=SEVERAL if rota.kind.in_a_batch else "openai")
             for number in range(1 + rota.number % 2):
                 environment = ENVIRONMENTS[(rota.number + number) % len(ENVIRONMENTS)]
                 aisix.add_model(environment, f"chat-{rota.number}", key=key, upstream="gpt-4o")
@@ -102,8 +105,9 @@ class Week:
     async def play(self) -> Log:
         """Play it to its end."""
         async with self.office.open():
-            for rota in self.rotas:
+            for rota in (rota for rota in self.rotas if not rota.kind.in_a_batch):
                 self._later(rota.at, partial(self._ask, rota))
+            self._later(in_working_time(BEGIN, TO_THE_BATCH), self._ask_for_several)
             for day in range(WEEK.days):
                 self._later(BEGIN + DEPLOYED + timedelta(days=day), self._deploy)
                 self._later(BEGIN + MORNING + timedelta(days=day), partial(self._go_home, AT_HOME))
@@ -126,8 +130,8 @@ class Week:
         for number, befalls in enumerate(rota.kind.befalls):
             if number not in rota.befallen and befalls.when(record):
                 rota.befallen.add(number)
-                loop = asyncio.get_running_loop()
-                loop.call_later(befalls.seconds, befalls.deed, self.office, record, rota.secret)
+                at = self.office.now() + timedelta(seconds=befalls.seconds)
+                self._later(at, partial(befalls.deed, self.office, record, rota.secret))
 
     def _named(self, record: Rotation) -> Rota:
         return next(rota for rota in self.rotas if rota.key in record.plan.old_key.display_name)
@@ -190,6 +194,12 @@ class Week:
         await asyncio.sleep(60)
         await self._look(rota.requester, rota)
 
+    async def _ask_for_several(self) -> None:
+        hand = self.office.slack.person(next(rota for rota in self.rotas if rota.kind.in_a_batch).requester.id)
+        await hand.command("several", CHANNEL)
+        await asyncio.sleep(5)
+        await hand.submit({"provider": SEVERAL})
+
     async def _look(self, person: Person, rota: Rota) -> None:
         """Look at the card, and press what this person would press, each button once."""
         if person.id in rota.busy:
@@ -200,6 +210,8 @@ class Week:
             would.remove(button)
             await self._press(button, person, rota)
             await asyncio.sleep(50)
+            if button in self._cards[rota.id].buttons:  # it was refused
+                break
         rota.busy.discard(person.id)
 
     async def _press(self, button: str, person: Person, rota: Rota) -> None:
