@@ -7,7 +7,10 @@ from bot.rotation.record import Approval, Rotation
 
 
 def shown_at_start(rotation: Rotation) -> str:
-    """Return a digest of what **Start** is pressed for: both keys, every model that moves, and the rehearsal."""
+    """Return a digest of what **Start** is pressed for: both keys, every model that moves, and the rehearsal.
+
+    Once a leak is reported, it is pressed for that too: it may open a closed window.
+    """
     plan = rotation.plan
     shown = (
         plan.old_key.id,
@@ -16,6 +19,7 @@ def shown_at_start(rotation: Rotation) -> str:
         sorted(plan.routes),
         rotation.rehearsal,
         rotation.unrehearsed,
+        *(["exposed"] if rotation.exposed else []),
     )
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
 
@@ -27,5 +31,8 @@ def start_of(rotation: Rotation) -> Approval | None:
 
 
 def lacks_start(rotation: Rotation) -> bool:
-    """Return whether an approver must press **Start** before a model moves: an older plan's start does not count."""
-    return rotation.policy.start and start_of(rotation) is None
+    """Return whether an approver must press **Start** before a model moves: an older plan's start does not count.
+
+    A start from before the report of a leak does: the report changes nothing of what moves.
+    """
+    return rotation.policy.start and not (start_of(rotation) or start_of(rotation.but(exposed=None)))

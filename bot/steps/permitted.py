@@ -35,7 +35,7 @@ async def may_move(rotation: Rotation, world: World) -> Rotation | Outcome:
 
 
 def _waived(rotation: Rotation, exposed: Exposure) -> Rotation | Outcome:
-    """Let models move outside the window because of a leak, if one approver says so by **Start**."""
+    """Let models move outside the window because of a leak, if one approver pressed **Start** since its report."""
     start = start_of(rotation)
     if start is None:
         return Unstarted(rotation, OF_A_LEAK)

@@ -178,6 +178,24 @@ async def test_a_leak_waits_for_no_window_if_one_approver_starts_it_and_that_is_
     assert moved.exposed.waived_by == "U_APPROVER"
 
 
+@pytest.mark.parametrize("start", [True, False])
+async def test_a_report_opens_no_window_on_a_start_that_was_given_before_it(tenancy, start):
+    policy = NamedPolicy(asks=Policy(names=("p",), start=start, move=(NOON,)))
+    machine, waiting = await asked(tenancy, START)
+    under(machine, policy)
+    started_before = started(waiting).but(policy=policy.asks)
+    waits = await machine.until(started_before, lambda r: r.opens_at)
+    reported = waits.but(
+        exposed=Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(7200)), retry_at=None, retry_in=None
+    )
+
+    again = await machine.ended(reported)
+
+    assert (again.state, again.moved, again.note) == (State.AWAITING_START, (), OF_A_LEAK)
+    assert not lacks_start(reported)
+    assert shown_at_start(reported) != shown_at_start(waits)
+
+
 async def test_a_rehearsal_that_is_old_by_the_time_of_the_start_is_done_again_and_the_start_counts(tenancy):
     machine, waiting = await asked(tenancy)
     tenancy.clock.seconds += 3 * 86_400

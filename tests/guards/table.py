@@ -65,6 +65,11 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_start_of_somebody_who_could_not_give_it_now_moves_nothing",
             "if False:",
         ),
+        "A requester opens a closed window by the report of a leak, on a start that was given before.": Guard(
+            '        *(["exposed"] if rotation.exposed else []),\n',
+            "test_a_report_opens_no_window_on_a_start_that_was_given_before_it",
+            "",
+        ),
         "Models move outside the change window.": Guard(
             "is_open(rotation.policy.move, now)", "test_a_closed_window_says_until_when", "True"
         ),
