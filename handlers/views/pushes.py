@@ -128,4 +128,5 @@ def by(rotation: Rotation) -> str:
 
 def over(rotation: Rotation) -> str:
     """Say in a line that a reminder is over, and why."""
-    return f"{key_of(rotation)}: {became(rotation)}"
+    is_revoked = rotation.revocation is not None and not rotation.is_owed
+    return f"{key_of(rotation)}: {revoking.task(rotation) if is_revoked else became(rotation)}"

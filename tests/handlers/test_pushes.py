@@ -135,6 +135,14 @@ async def test_there_is_one_reminder_and_somebody_who_acts_ends_it(slack: Channe
     assert f"Already approved by <@{r.APPROVER}>." in slack.channel[slack.fields["reminder:approval"]]["text"]
 
 
+async def test_the_reminder_of_a_revocation_says_at_the_end_who_revoked_it(slack: Channel) -> None:
+    owed = r.completed_after_watch(revocation=r.revocation(), approvals=(r.approval(),))
+    await slack.becomes(r.nudged(owed, 86_800))
+    await slack.becomes(owed.but(revocation=r.revocation(**r.REVOKED)))
+
+    assert "was revoked at OpenAI by" in slack.channel[slack.fields["reminder:revocation"]]["text"]
+
+
 async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: Channel) -> None:
     await slack.becomes(ASKED)
     assert slack.direct == {}
