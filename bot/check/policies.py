@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Protocol
 
@@ -14,7 +13,7 @@ from bot.rotation.errors import ApiError
 from bot.rotation.inventory import Inventory
 from bot.rotation.people import Once, People
 from bot.rotation.plan import make_plan
-from bot.rotation.policies import NamedPolicy, Policy, asked_of
+from bot.rotation.policies import NamedPolicy, Policy, asked_of, is_named
 from bot.rotation.windows import longest_open
 from bot.settings import Settings
 from bot.terminal import Finding
@@ -88,7 +87,7 @@ def strangers(policy: NamedPolicy, inventory: Inventory) -> Iterator[str]:
         if place not in places:
             yield f"{name} names the environment {place}, and AISIX Cloud has no such one{_meant(place, places)}"
     for key in policy.keys:
-        if not any(fnmatchcase(known, key) for known in keys):
+        if not any(is_named(one, key) for one in inventory.keys):
             yield f"{name} names the key {key}, and AISIX Cloud has no such one{_meant(key, keys)}"
 
 

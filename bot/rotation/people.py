@@ -120,6 +120,13 @@ class People:
         """Return what today's settings ask of a rotation with this plan."""
         return asked_of(plan, self._rules.policies)
 
+    def left_behind(self, plan: Plan, name: str) -> Policy:
+        """Return the policies that hold for the old key by its name, and would not for one called *name*."""
+        renamed = plan.but(old_key=plan.old_key.but(display_name=name))
+        return strictest(
+            policy.asks for policy in self._rules.policies if policy.touches(plan) and not policy.touches(renamed)
+        )
+
     async def paged(self, person_id: str, policy: Policy = ASKS_NOTHING) -> Permissions:
         """Return a person with their permissions, and whether a page may go to them."""
         known = await self.permissions(person_id, policy)

@@ -11,6 +11,8 @@ from itertools import chain
 from typing import Any
 
 from bot.rotation.frozen import Frozen
+from bot.rotation.inventory import ProviderKey
+from bot.rotation.naming import base_of
 from bot.rotation.plan import Plan
 from bot.rotation.windows import Windows
 
@@ -99,6 +101,12 @@ def _stricter(ours: Policy, theirs: Policy) -> Policy:
     return Policy(**{field: pick(getattr(ours, field), getattr(theirs, field)) for field, pick in STRICTER.items()})
 
 
+def is_named(key: ProviderKey, written: str) -> bool:
+    """Return whether a policy means *key* by what it has *written*; what rotations add to a name changes nothing."""
+    names = (key.display_name, base_of(key.display_name))
+    return key.id == written or any(fnmatchcase(name, written) for name in names)
+
+
 class NamedPolicy(Frozen):
     """A policy of the settings, and what it is for: environments and keys, each by name or id; all, if none is named.
 
@@ -111,8 +119,8 @@ class NamedPolicy(Frozen):
 
     def touches(self, plan: Plan) -> bool:
         """Return whether it holds for a rotation with this plan."""
-        old, places = plan.old_key, {*plan.needed_in, *map(plan.environment_name, plan.needed_in)}
-        is_key = not self.keys or any(old.id == key or fnmatchcase(old.display_name, key) for key in self.keys)
+        places = {*plan.needed_in, *map(plan.environment_name, plan.needed_in)}
+        is_key = not self.keys or any(is_named(plan.old_key, key) for key in self.keys)
         return is_key and (not self.environments or not places.isdisjoint(self.environments))
 
 

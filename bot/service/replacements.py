@@ -123,10 +123,16 @@ class Replacements(Verbs):
         raise WrongState("The refused secret is still being taken back. Press again in a few seconds.")
 
     def _unique(self, rotation: Rotation, name: str) -> str:
-        """Return *name* with this attempt's tag, which finds the key again after a lost answer."""
+        """Return *name* with this attempt's tag, which finds the key again after a lost answer.
+
+        No policy that names the old key lets go of the new one by its name.
+        """
         wanted = " ".join(name.split()) or self.proposed_name(rotation)
         shape.refuse_likeness(wanted.replace(base_of(rotation.plan.old_key.display_name), ""), "name")
-        return wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
+        unique = wanted if rotation.tag in words_of(wanted) else f"{wanted} ({rotation.tag})"
+        if (left := self._people.left_behind(rotation.plan, unique)).names:
+            raise BadInput(f"A key of this name would leave {left.title}: keep what Keyturn proposes.", field="name")
+        return unique
 
     async def _refuse_second(self, rotation: Rotation) -> None:
         other = await self.other_rotation(rotation)

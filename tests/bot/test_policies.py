@@ -44,6 +44,7 @@ def test_every_field_of_a_policy_says_which_of_two_values_is_stricter():
         ({"keys": ("pk_old",)}, True),
         ({"keys": ("OpenAI*",)}, True),
         ({"keys": ("openai*",)}, False),
+        ({"keys": ("OpenAI production",)}, True),
         ({"keys": ("OpenAI*",), "environments": ("staging",)}, False),
         ({"keys": ("Other",), "environments": ("prod",)}, False),
     ],

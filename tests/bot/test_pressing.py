@@ -19,7 +19,8 @@ from bot.rotation.finding import Finding
 from bot.rotation.fingerprint import fingerprint_of
 from bot.rotation.flags import Flag, shown_of
 from bot.rotation.parts import OnIt
-from bot.rotation.policies import Policy
+from bot.rotation.people import People
+from bot.rotation.policies import NamedPolicy, Policy
 from bot.rotation.policy import Chosen, Late, Pressed, mark_of, shown_unproved
 from bot.rotation.progress import next_step
 from bot.rotation.record import Replacement, Rotation, Trouble, Void
@@ -460,6 +461,21 @@ async def test_the_reason_may_be_left_out_unless_the_settings_ask_for_it(desk, r
     with pytest.raises(BadInput, match="Say why in a few words") as refusal:
         await give(desk, record, "", NEW_SECRET, " \n\u200b", "OPS-4412")
     assert refusal.value.field == "reason"
+
+
+@pytest.mark.parametrize("written", ["OpenAI*", "OpenAI production", "pk_old"])
+async def test_a_new_key_stays_under_the_policy_that_names_the_old_one(desk, written):
+    policy = NamedPolicy(keys=(written,), asks=Policy(names=("strict",), approvals=2))
+    desk.service._people = People(desk.slack, desk.service.rules.but(policies=(policy,)))  # noqa: SLF001
+    record = await desk.save(rotation())
+
+    if written != "pk_old":
+        with pytest.raises(BadInput, match="would leave the policy strict") as refusal:
+            await give(desk, record, "mine")
+        assert refusal.value.field == "name"
+    given = await give(desk, record, "mine" if written == "pk_old" else "")
+    renamed = given.plan.but(old_key=key(name=given.replacement.name))
+    assert policy.touches(renamed)
 
 
 async def test_the_secret_in_use_is_refused(desk):

@@ -86,6 +86,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_approver_must_be_allowed_by_every_policy_that_applies",
             "(self._rules.approvers,)",
         ),
+        "A requester names the new key so that the policy of the old one does not hold for it.": Guard(
+            "if (left := self._people.left_behind(rotation.plan, unique)).names:",
+            "test_a_new_key_stays_under_the_policy_that_names_the_old_one",
+        ),
         "A plan grows into an environment whose policy does not hold for it.": Guard(
             "strictest((rotation.policy, self.policy_of(rotation.plan)))",
             "test_a_plan_that_grows_comes_under_the_policies_of_its_new_environments",
