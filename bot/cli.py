@@ -29,6 +29,7 @@ from bot.commands.rotations import Asked
 from bot.recovery import doctor
 from bot.recovery.carry_over import carried_over
 from bot.rotation.errors import ApiError, Refused
+from bot.rotation.ports import NO_HOLDS, KeyHolds
 from bot.settings import Settings, WrongSettings, read_settings, read_store_settings
 from bot.start import checked, run
 from bot.steps.world import World
@@ -255,13 +256,13 @@ async def _doctor(settings: Settings, orders: doctor.Orders, stack: AsyncExitSta
         return doctor.Doctor(built.store, built.world, settings.lease, orders, reception)
     redis = await redis_at(await address_of(settings, stack), settings, stack)
     store = Store(redis, await _known_namespace(settings, redis, stack))
-    return doctor.Doctor(store, await _world(settings, redis, stack), settings.lease, orders)
+    return doctor.Doctor(store, await _world(settings, redis, stack, store), settings.lease, orders)
 
 
-async def _world(settings: Settings, redis: Redis, stack: AsyncExitStack) -> World:
+async def _world(settings: Settings, redis: Redis, stack: AsyncExitStack, holds: KeyHolds = NO_HOLDS) -> World:
     """Return the world by Redis's clock, as records go by it."""
     clock = await stack.enter_async_context(shared_clock(redis))
-    return await world_of(settings, clock.now, stack)
+    return await world_of(settings, clock.now, stack, holds=holds)
 
 
 async def _known_namespace(settings: Settings, redis: Redis, stack: AsyncExitStack) -> Namespace:

@@ -44,7 +44,7 @@ def test_the_wheel_holds_the_bot_and_its_handlers_and_no_test_and_no_sandbox_and
     assert (said["Name"], said["Version"], said["License-Expression"]) == ("keyturn", __version__, "Apache-2.0")
     assert said["Requires-Python"] == ">=3.11"
     assert "Typing :: Typed" in said.get_all("Classifier")
-    assert set(said.get_all("Provides-Extra")) == {"demo", "dev", "otel"}
+    assert set(said.get_all("Provides-Extra")) == {"demo", "dev", "oidc", "otel"}
     assert metadata("licenses/LICENSE") == (ROOT / "LICENSE").read_text()
     assert metadata("entry_points.txt").splitlines() == ["[console_scripts]", "keyturn = bot.cli:entry"]
 

@@ -21,7 +21,7 @@ class Broken(AssertionError):
     """A law was broken."""
 
 
-AFTER_THE_END = ("nudges", "on_it", "revocation", "version", "write", "audit_head")
+AFTER_THE_END = ("nudges", "on_it", "revocation", "review", "version", "write", "audit_head")
 """What may change once a rotation is over: pushes about it, and its task."""
 
 

@@ -51,7 +51,7 @@ async def test_the_trail_explains_the_record_and_whatever_is_done_to_it_is_found
 
     last = next(entry for entry in reversed(trail) if entry["kind"] == Kind.CHANGE)
     head = last["hash"][:20]
-    await stage.thread_says(card, f"Head of the audit trail at the end: {head}")
+    await stage.thread_says(card, f"Head of the audit trail so far: {head}")
     status, output = await verify(stage, tmp_path, "--head", head)
     assert (status, f"`{head}` is entry {last['number']}." in output) == (0, True)
 
