@@ -18,6 +18,7 @@ from handlers.forms import Forms, another_form_of, press_again, secret_form_of
 from handlers.history import open_history
 from handlers.payload import channel_of, number_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
+from handlers.several import instead_of_one
 from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
 from handlers.views.batch import APPROVE_READY, END_BATCH, GO_ON
@@ -25,7 +26,7 @@ from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import SIGN_IN, sign_in
-from handlers.views.modal import acceptance_form, delete_form
+from handlers.views.modal import SEVERAL_KEYS, acceptance_form, delete_form
 from handlers.views.talk import QUESTION
 
 Json = dict[str, Any]
@@ -277,6 +278,7 @@ MENUS = {
     APPROVE_READY: approve_ready,
     CHOOSE_KEY: choose_key,
     ROTATE_LISTED: rotate_listed,
+    SEVERAL_KEYS: instead_of_one,
     HOME_PICK: from_anywhere,
     HOME_ROTATE: listed_key,
     HOME_HISTORY: open_history,

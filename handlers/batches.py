@@ -18,12 +18,12 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.home import links_of
-from handlers.payload import chosen, person_of, said, team_of, text, typed
+from handlers.payload import chosen, conversation, has, person_of, said, team_of, text, typed
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import Later, MessageLost
 from handlers.views.batch import KEYS, OLDER, PROVIDER, approved, digest
-from handlers.views.modal import VALUE
+from handlers.views.modal import CHANNEL, VALUE
 
 log = structlog.get_logger("keyturn.batches")
 
@@ -105,9 +105,14 @@ def wanted_of(view: Json) -> Wanted:
     return Wanted(frozenset(chosen(view, KEYS, VALUE)), typed(view, PROVIDER, VALUE).strip(), older)
 
 
+def channel_in(view: Json) -> str:
+    """Return the channel of a sent form: the one that the person chose, or the one that it was opened in."""
+    return conversation(view, CHANNEL, VALUE) if has(view, CHANNEL) else said(view.get("private_metadata"))
+
+
 async def begin_batch(view: Json, body: Json, rotations: RotationService, batch_desk: BatchDesk) -> None:
     """Begin the batch that a form asks for, and show it at once; without a message there is none."""
-    channel, by = said(view.get("private_metadata")), person_of(body)
+    channel, by = channel_in(view), person_of(body)
     batch = await rotations.begin_batch(
         channel, wanted_of(view), by=by, team=team_of(body), request=f"form/{text(view, 'id')}"
     )

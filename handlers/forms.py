@@ -61,6 +61,14 @@ class Forms:
         except (SlackApiError, *UNREACHABLE):
             raise SlackAway(f"Slack did not open the form. {otherwise}") from None
 
+    async def replace(self, view_id: str, form: Block, otherwise: str) -> None:
+        """Put *form* in the place of the one on somebody's screen; fields of the same name keep what was typed."""
+        try:
+            with counted("views.update"):
+                await self._client.views_update(view_id=view_id, view=self.certain(form))
+        except (SlackApiError, *UNREACHABLE):
+            raise SlackAway(f"Slack did not open the form. {otherwise}") from None
+
     async def _open(self, trigger_id: str, form: Block) -> None:
         plainer = without(form, ALERTS)
         shown = plainer if await self._refusals.lately(ALERTS) else form

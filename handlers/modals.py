@@ -13,7 +13,7 @@ from bot.service import RotationService
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.background import Background
-from handlers.batches import BatchDesk
+from handlers.batches import BatchDesk, channel_in
 from handlers.batches import begin_batch as begun
 from handlers.commands import start
 from handlers.errors import answered, explain
@@ -21,7 +21,6 @@ from handlers.forms import Forms, another_form_of
 from handlers.payload import (
     chosen,
     chosen_date,
-    conversation,
     has,
     number_of,
     person_of,
@@ -37,7 +36,6 @@ from handlers.views.exposure_forms import REACH, SINCE, WHAT, WHERE
 from handlers.views.holding import UNTIL, held
 from handlers.views.modal import (
     CAUSES,
-    CHANNEL,
     KEY,
     LEAKED,
     MODELS,
@@ -83,7 +81,7 @@ async def pick_key(
 ) -> None:
     await ack()
     key_id = picked(view, KEY, VALUE)
-    channel = conversation(view, CHANNEL, VALUE) if has(view, CHANNEL) else said(view.get("private_metadata"))
+    channel = channel_in(view)
     try:
         rotation = await start(key_id, channel, body, rotations, announcer)
         if chosen(view, LEAKED, VALUE):

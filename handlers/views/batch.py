@@ -20,7 +20,7 @@ from handlers.views.blocks import (
     sentence,
     when,
 )
-from handlers.views.modal import VALUE, field
+from handlers.views.modal import VALUE, field, where
 from handlers.views.words import state_label
 
 BATCH_FORM = "batch_form"
@@ -39,8 +39,8 @@ PARAGRAPH = 10
 """Lines in one paragraph."""
 
 
-def batch_form(channel: str) -> Block:
-    """Ask which keys to rotate one after the other."""
+def batch_form(channel: str = "") -> Block:
+    """Ask which keys to rotate one after the other; without a *channel*, also where to show them."""
     return {
         "type": "modal",
         "callback_id": BATCH_FORM,
@@ -50,6 +50,7 @@ def batch_form(channel: str) -> Block:
         "close": plain("Cancel"),
         "blocks": [
             section("Fill in one field or more: a key that fits any of them is in the batch, but for those under way."),
+            *([] if channel else [where()]),
             {
                 "type": "input",
                 "block_id": KEYS,

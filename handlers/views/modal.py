@@ -17,7 +17,19 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from handlers.views import evidence
-from handlers.views.blocks import Block, code, context, escaped, plain, section, sentence, shortened, visible
+from handlers.views.blocks import (
+    Block,
+    actions,
+    button,
+    code,
+    context,
+    escaped,
+    plain,
+    section,
+    sentence,
+    shortened,
+    visible,
+)
 from handlers.views.buttons import deletes
 
 PICKER = "picker"
@@ -25,6 +37,7 @@ SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 TAKE_BACK_FORM = "take_back_form"
 DELETE_FORM = "delete_form"
+SEVERAL_KEYS = "several_keys"
 KEY, CHANNEL, SECRET, REST, NAME, LEAKED = "key", "channel", "secret", "rest", "name", "leaked"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
 VALUE = "value"
@@ -74,9 +87,9 @@ def picker(channel: str = "", key: ProviderKey | None = None) -> Block:
                 "hint": plain("Nothing changes yet: the channel sees which models use this key."),
                 "element": menu | ({"initial_option": option(key)} if key else {}),
             },
-            *([] if channel else [_where()]),
+            *([] if channel else [where()]),
             _leaked(),
-            context("Several keys, one after the other: `/rotate-key several` in a channel."),
+            *actions([button("Several keys…", SEVERAL_KEYS, "several")]),
         ],
     }
 
@@ -97,7 +110,7 @@ def _leaked() -> Block:
     }
 
 
-def _where() -> Block:
+def where() -> Block:
     """Build the menu of channels: those that are not shared with another company, as everybody there sees the card."""
     return {
         "type": "input",

@@ -555,6 +555,7 @@ VIEWS: Mapping[str, Case] = {
     ),
     "form-secret-azure": lambda: secret_form(r.awaiting_secret(r.plan(old_key=r.key(provider="azure"))), "Azure"),
     "form-batch": lambda: batch_form("C_OPS"),
+    "form-batch-with-a-channel": batch_form,
     "form-hold": lambda: hold_form(r.key(), "C_OPS", None),
     "form-hold-again": lambda: hold_form(r.key(), "C_OPS", HOLD),
     "form-take-back": lambda: take_back_form(STOPS["rejected"]),

@@ -36,6 +36,7 @@ SCOPES: Mapping[str, str | None] = {
     "usergroups_users_list": "usergroups:read",
     "views_open": None,
     "views_publish": None,
+    "views_update": None,
 }
 """The scope of each Web API method that the bot may call; a new call has to be entered here."""
 

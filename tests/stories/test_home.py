@@ -1,5 +1,6 @@
 """The Home tab, drawn at each visit and at changes; its buttons and the shortcuts begin a rotation."""
 
+from handlers.views.batch import BATCH_FORM
 from sandbox.slack.person import Person
 from sandbox.slack.reading import plain
 from tests.support.stage import KEY, Stage, stage_of
@@ -73,6 +74,20 @@ async def test_a_key_on_home_is_proposed_in_the_picker_and_the_card_comes_where_
     await stage.slack.until(lambda: stage.slack.messages("C_OPS"), what="the card")
 
     assert "Other key" in stage.slack.messages("C_OPS")[-1].plain
+
+
+async def test_the_picker_of_home_becomes_the_form_of_a_batch_and_keeps_the_channel(stage: Stage) -> None:
+    person = stage.slack.person("U_REQUESTER")
+    await person.open_home()
+    await says(stage, person, "Other key")
+    await person.click("Rotate a key", person.home)
+    await stage.slack.until(lambda: person.modal, what="the picker")
+    await person.fill({"channel": "C_OPS"})
+    await person.click("Several keys…")
+    await stage.slack.until(lambda: (person.modal or {}).get("callback_id") == BATCH_FORM, what="the form of a batch")
+    assert (await person.submit({"provider": "openai"})).closed
+
+    assert "2 keys: " in stage.slack.messages("C_OPS")[0].plain
 
 
 async def test_the_history_is_found_from_home_and_by_the_command_with_the_receipt(stage: Stage) -> None:

@@ -110,6 +110,7 @@ action choose_key           x         x        R      x     R       R      g    
 action go_on                x         T        x      x     T       T      g     g       e        e      b   d
 action end_batch            x         T        x      x     T       T      g     g       e        e      b   d
 action approve_ready        A         A        x      A     A       A      g     g       e        e      b   d
+action several_keys         x         x        R      x     R       R      g     g       e        e      b   d
 action rotate_listed        x         x        R      x     R       R      g     g       e        e      b   d
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
@@ -286,6 +287,17 @@ def in_batch(label: str, halt: Halt | None = None) -> Do:
     return pressed
 
 
+async def several_keys(scene: Scene) -> Any:
+    """Press the button of a picker that was opened while the person might ask; what is left of it is no form."""
+    slack, person = scene.stage.slack, scene.person
+    slack.site.views.open(person.id, picker("C_OPS"))
+    pressed = await person.click("Several keys…")
+    await slack.until(lambda: scene.said or (person.modal or {}).get("callback_id") == BATCH_FORM, what="an answer")
+    if scene.said:
+        slack.site.views.stacks.clear()
+    return pressed
+
+
 async def rotate_listed(scene: Scene) -> Any:
     key = ProviderKey(id=scene.stage.key_named(KEY).id, display_name=KEY)
     due = DueKeys((DueKey(key, Age(NOW)),), 0)
@@ -341,6 +353,7 @@ ACTS: Mapping[str, Act] = {
     "action go_on": Act(in_batch("Go on", Halt(rotation="rother2", why="cancelled", at=NOW))),
     "action end_batch": Act(in_batch("End the batch")),
     "action approve_ready": Act(in_batch("Approve all ready"), r.awaiting_approval(), words="Approved: "),
+    "action several_keys": Act(several_keys),
     "action rotate_listed": Act(rotate_listed),
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),

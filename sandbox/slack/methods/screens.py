@@ -1,4 +1,4 @@
-"""Methods about views: open, publish."""
+"""Methods about views: open, update, publish."""
 
 from typing import Any
 
@@ -15,6 +15,19 @@ def open_view(site: Site, args: Args) -> Json:
     if isinstance(view, dict) and view.get("type") == "home":
         raise Refusal("invalid_arguments", ["[ERROR] a view of type home cannot be opened [json-pointer:/view/type]"])
     return _shown(site, person, site.views.open(person, view))
+
+
+def update_view(site: Site, args: Args) -> Json:
+    view, view_id, stacks = _view(args), args.need("view_id"), site.views.stacks.items()
+    shown = next(((who, each) for who, stack in stacks for each in stack if each["id"] == view_id), None)
+    if shown is None:
+        raise Refusal("not_found")
+    person, before = shown
+    if args.get("hash") and args.get("hash") != before["hash"]:
+        raise Refusal("hash_conflict")
+    if isinstance(view, dict) and view.get("type") == "home":
+        raise Refusal("invalid_arguments", ["[ERROR] a modal cannot become a home view [json-pointer:/view/type]"])
+    return _shown(site, person, site.views.replace(person, before, view))
 
 
 def publish_view(site: Site, args: Args) -> Json:
@@ -51,5 +64,6 @@ def _shown(site: Site, person: str, view: Json) -> Json:
 
 SCREENS = {
     "views.open": Method(open_view),
+    "views.update": Method(update_view),
     "views.publish": Method(publish_view),
 }

@@ -82,6 +82,8 @@ async def test_a_token_is_for_its_own_methods_and_scopes(slack, client):
         ("views.open", {"trigger_id": "1.2.3", "view": MODAL}, "invalid_trigger_id"),
         ("views.open", {"trigger_id": "good", "view": MODAL | {"blocks": [LONG]}}, "invalid_arguments"),
         ("views.open", {"trigger_id": "good", "view": MODAL | {"blocks": MANY}}, "view_too_large"),
+        ("views.update", {"view_id": "V0", "view": MODAL}, "not_found"),
+        ("views.update", {"view": MODAL}, "invalid_arguments"),
     ],
 )
 async def test_a_call_that_slack_refuses_has_no_effect(slack, client, method, args, error):
@@ -184,6 +186,25 @@ async def test_a_trigger_opens_one_modal_for_the_person_who_acted_within_three_s
     assert slack.person("U_APPROVER").modal is None
     assert await refused(client.views_open(trigger_id=once, view=MODAL)) == "exchanged_trigger_id"
     assert await refused(client.views_open(trigger_id=late, view=MODAL)) == "expired_trigger_id"
+
+
+async def test_an_open_modal_is_replaced_as_long_as_it_is_open_and_what_was_typed_stays(slack, client):
+    person = slack.person("U_REQUESTER")
+    asks = {"type": "input", "block_id": "why", "label": {"type": "plain_text", "text": "Why"}}
+    asks["element"] = {"type": "plain_text_input", "action_id": "value"}
+    before = slack.site.views.open("U_REQUESTER", MODAL | {"blocks": [asks], "submit": MODAL["title"]})
+    await person.fill({"why": "it is old"})
+    other = MODAL | {"blocks": [*MODAL["blocks"], asks], "submit": MODAL["title"]}
+    after = (await client.views_update(view_id=before["id"], hash=before["hash"], view=other))["view"]
+    late, large = before | {"hash": "0.0"}, MODAL | {"blocks": MANY}
+
+    assert after["state"]["values"]["why"]["value"]["value"] == "it is old"
+    assert person.modal["id"] == before["id"] == after["id"]
+    assert await refused(client.views_update(view_id=late["id"], hash=late["hash"], view=MODAL)) == "hash_conflict"
+    assert await refused(client.views_update(view_id=late["id"], view=large)) == "view_too_large"
+    assert await refused(client.views_update(view_id=late["id"], view=MODAL | {"type": "home"})) == "invalid_arguments"
+    await person.close_modal()
+    assert await refused(client.views_update(view_id=before["id"], view=other)) == "not_found"
 
 
 @pytest.mark.parametrize(("minutes", "answered", "error"), [(0, 5, "used_url"), (31, 0, "expired_url")])
