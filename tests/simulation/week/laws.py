@@ -30,21 +30,24 @@ MOST_A_DAY = 60
 """The most pushes of one person on one day, of forty rotations in a week."""
 
 PARKED = "parked"
+APPROVERS = frozenset(person.id for person in PEOPLE.values() if person.approves)
 NOBODY = frozenset[str]()
 NIGHT = (22, 7)
 WORKDAYS = range(5)
 
 
-def is_quiet(moment: datetime) -> bool:
+def is_quiet(log: Log, moment: datetime) -> bool:
     """Tell whether it is night, or no working day."""
-    return moment.weekday() not in WORKDAYS or not NIGHT[1] <= moment.hour < NIGHT[0]
+    there = moment.astimezone(log.zone)
+    return there.weekday() not in WORKDAYS or not NIGHT[1] <= there.hour < NIGHT[0]
 
 
-def next_open(moment: datetime) -> datetime:
+def next_open(log: Log, moment: datetime) -> datetime:
     """Return *moment* if people may be pushed then, else when that begins."""
-    while is_quiet(moment):
-        morning = moment.replace(hour=NIGHT[1], minute=0, second=0, microsecond=0)
-        moment = morning if morning > moment else morning + timedelta(days=1)
+    while is_quiet(log, moment):
+        there = moment.astimezone(log.zone)
+        morning = there.replace(hour=NIGHT[1], minute=0, second=0, microsecond=0)
+        moment = morning if morning > there else morning + timedelta(days=1)
     return moment
 
 
@@ -58,16 +61,23 @@ class Span(NamedTuple):
 
 
 def nobody_is_told_twice(log: Log) -> Iterator[str]:
-    """One push a person and matter, and another one only after a pause; by two ways at once only while callers fail."""
-    by_matter: dict[tuple[str, str, str], list[Said]] = defaultdict(list)
+    """One push a person and matter, and another one only after a pause.
+
+    While callers fail a direct message comes beside the mention; with `APPROVER_DM` one about an approval does.
+    """
+    by_matter: dict[tuple[str, str, str, bool], list[Said]] = defaultdict(list)
     for person, said in log.pings():
-        by_matter[person, said.rotation, said.matter].append(said)
-    for (person, rotation, matter), pushes in by_matter.items():
+        both_ways = said.is_harm or _is_asked_directly(log, person, said)
+        by_matter[person, said.rotation, said.matter, both_ways and bool(said.directly)].append(said)
+    for (person, rotation, matter, _), pushes in by_matter.items():
         for one, other in pairwise(pushes):
-            is_page = one.is_harm and other.is_harm
-            both_ways = is_page and bool(one.directly) != bool(other.directly) and other.at - one.at <= AT_ONCE
-            if not both_ways and other.at - one.at < (PAGE_PAUSE if is_page else REMINDER_PAUSE):
+            pause = PAGE_PAUSE if one.is_harm and other.is_harm else REMINDER_PAUSE
+            if other.at - one.at < pause:
                 yield f"{person} twice about {matter!r} of {rotation}: {one.text[:70]!r}, {other.text[:70]!r}"
+
+
+def _is_asked_directly(log: Log, person: str, said: Said) -> bool:
+    return log.asks_directly and person in APPROVERS and said.matter.startswith(("approval:", "start:"))
 
 
 def reminders_stop(log: Log) -> Iterator[str]:
@@ -102,7 +112,7 @@ def nothing_at_night_that_can_wait(log: Log) -> Iterator[str]:
     for it. That is so for an hour from the last thing that anybody did.
     """
     for person, said in log.pings():
-        if is_quiet(said.at) and not said.is_harm and not _is_active(log, said.rotation, said.at):
+        if is_quiet(log, said.at) and not said.is_harm and not _is_active(log, said.rotation, said.at):
             yield f"{person} on {said.at:%a %H:%M} about {said.matter!r} of {said.rotation}: {said.text[:70]!r}"
 
 
@@ -119,12 +129,12 @@ def harm_within_a_minute(log: Log) -> Iterator[str]:
 def nobody_is_left_waiting(log: Log) -> Iterator[str]:
     """Whom something waits for is pushed when it begins, or as soon as that may be; and again if it lasts for a day."""
     for span in _spans(log):
-        opens = next_open(span.begins)
+        opens = next_open(log, span.begins)
         if _harms(span.record) or span.ends <= opens + AT_ONCE:
             continue
         if span.record.state is not State.AWAITING_SECRET:  # who asked to give another one needs no push for it
             yield from _untold(log, span, opens + AT_ONCE, "waits")
-        tomorrow = next_open(opens + timedelta(days=1)) + AT_ONCE
+        tomorrow = next_open(log, opens + timedelta(days=1)) + AT_ONCE
         if tomorrow < span.ends:
             later = span._replace(begins=opens + REMINDER_PAUSE)
             yield from _untold(log, later, tomorrow, "is forgotten")
@@ -200,7 +210,7 @@ def no_revocation_is_forgotten(log: Log) -> Iterator[str]:
     """Whoever is to revoke a credential is pushed within a working day after it is due, while it is not revoked."""
     for versions in log.records().values():
         record, task = versions[-1].record, versions[-1].record.revocation
-        until = next_open(next_open(task.due_at) + timedelta(days=1)) + AT_ONCE if task else log.ended
+        until = next_open(log, next_open(log, task.due_at) + timedelta(days=1)) + AT_ONCE if task else log.ended
         if task and record.is_owed and until < log.ended:
             span = Span(task.due_at, log.ended, record, frozenset({task.owner}))
             yield from _untold(log, span, until, "a revocation is overdue")
@@ -212,7 +222,7 @@ def every_end_is_told_once(log: Log) -> Iterator[str]:
     A watch that ends well is no news: what was to be told was told at the delete.
     """
     for end, at, record in _ends(log):
-        until = (at if _is_active(log, record.id, at) else next_open(at)) + AT_ONCE
+        until = (at if _is_active(log, record.id, at) else next_open(log, at)) + AT_ONCE
         pings = [(who, s) for who, s in log.pings() if _is_about(s, record) and at <= s.at <= until]
         who = record.requested_by
         told = [s.text[:60] for person, s in pings if person == who]

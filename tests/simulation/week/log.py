@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any, NamedTuple
 
 from bot.rotation.attention import occasion, pages
@@ -63,6 +63,12 @@ class Act(NamedTuple):
 class Log:
     """Everything that the laws judge."""
 
+    zone: tzinfo = UTC
+    """The channel's, by which nights and days off go."""
+
+    asks_directly: bool = False
+    """Whether approvers get a direct message beside the mention."""
+
     said: list[Said] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
     acts: list[Act] = field(default_factory=list)
@@ -116,8 +122,13 @@ def heard(
 
 def _matter(record: Rotation, what: Any) -> str:
     """Name what a message is about: a leak and what else waits are two matters of one record."""
-    is_leak = record.exposed is not None and isinstance(what, Message) and "exposed" in what.plain.split("\n")[0]
+    text = what.plain if record.exposed and isinstance(what, Message) else ""
+    is_leak = "exposed" in text.split("\n")[0] and WANTED not in text
     return f"leak {newest(record)}" if is_leak else matter_of(record)
+
+
+WANTED = "An approval is wanted from you"
+"""Says in a direct message, which has the headline of the card, that it is about an approval."""
 
 
 def mentioned_in(message: Message, groups: Mapping[str, frozenset[str]]) -> frozenset[str]:

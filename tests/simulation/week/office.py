@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -49,7 +49,7 @@ SETTINGS = {
     "SOAK": "60",
     "WATCH": "900",
     "LISTEN": "0",
-    "LOOK_INTERVAL": "150",
+    "LOOK_INTERVAL": "300",
     "PATIENCE": "300",
     "REDIS_TIMEOUT": "100",
 }
@@ -132,8 +132,8 @@ class Hints:
 class Office:
     """A workspace with its bot, from `BEGIN` on."""
 
-    def __init__(self, loop: Loop, redis_url: str, **settings: str) -> None:
-        self.loop, self._redis_url, self._settings = loop, redis_url, SETTINGS | settings
+    def __init__(self, loop: Loop, redis_url: str, settings: Mapping[str, str]) -> None:
+        self.loop, self._redis_url, self._settings = loop, redis_url, {**SETTINGS, **settings}
         self.slack = InProcess(lambda: self.now().timestamp())
         self.aisix = Aisix(Switches(cooldown=0.0), dict.fromkeys(ENVIRONMENTS, 1))
         self.wire = Wire(loop.board, self.aisix)

@@ -41,7 +41,7 @@ def pushed(of: Rotation, *who: str, at: datetime, directly: bool = False, is_har
 
 
 def log(*said: Said, saved: tuple[Saved, ...] = (), acts: tuple[Act, ...] = (), lasts: float = 6) -> Log:
-    return Log(list(said), list(saved), list(acts), ended=NOON + timedelta(hours=lasts))
+    return Log(said=list(said), saved=list(saved), acts=list(acts), ended=NOON + timedelta(hours=lasts))
 
 
 def after(**time: float) -> datetime:

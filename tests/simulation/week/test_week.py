@@ -14,9 +14,12 @@ from tests.simulation.week.week import Week, played
 SEED = 1
 
 
-@pytest.fixture(scope="module")
-def week(valkey: str) -> Week:
-    return played(SEED, valkey)
+SETTINGS = {"as installed": {}, "asked directly, far away": {"APPROVER_DM": "true", "TIME_ZONE": "America/New_York"}}
+
+
+@pytest.fixture(scope="module", params=SETTINGS)
+def week(valkey: str, request: pytest.FixtureRequest) -> Week:
+    return played(SEED, valkey, SETTINGS[request.param])
 
 
 @pytest.mark.rest

@@ -1,11 +1,13 @@
 """A week: forty rotations, and the people who answer what they are told."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from random import Random
+from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from bot.rotation.record import Rotation
 from sandbox.slack import Message, reading
@@ -60,8 +62,9 @@ class Rota:
 class Week:
     """Plays the week once."""
 
-    def __init__(self, loop: Loop, redis_url: str, chance: Random) -> None:
-        self.office, self.chance, self.log = Office(loop, redis_url), chance, Log()
+    def __init__(self, loop: Loop, redis_url: str, chance: Random, settings: Mapping[str, str]) -> None:
+        self.office, self.chance = Office(loop, redis_url, settings), chance
+        self.log = Log(ZoneInfo(settings.get("TIME_ZONE", "UTC")), asks_directly="APPROVER_DM" in settings)
         self.rotas = list(self._planned())
         self._of: dict[str, Rota] = {}
         self._cards: dict[str, Message] = {}
@@ -95,7 +98,7 @@ class Week:
         for rota in self.rotas:
             old = f"sk-old-{rota.number}-0123456789abcdef"
             key = aisix.add_key(rota.key, secret=old, provider=SEVERAL if rota.kind.in_a_batch else "openai")
-            for number in range(1 + rota.number % 2):
+            for number in range(1 if rota.number % 4 else 2):
                 environment = ENVIRONMENTS[(rota.number + number) % len(ENVIRONMENTS)]
                 aisix.add_model(environment, f"chat-{rota.number}", key=key, upstream="gpt-4o")
         self.office.wire.project()
@@ -126,6 +129,8 @@ class Week:
     def _saved(self, record: Rotation) -> None:
         self.log.saved.append(Saved(self.office.now(), record))
         rota = self._of.get(record.id) or self._named(record)
+        if not rota.id and rota.kind.in_a_batch:  # who asked for the batch waits for its next card
+            self.log.acts.append(Act(self.office.now(), rota.requester.id, record.id, "the batch"))
         self._of[record.id], rota.id = rota, record.id
         for number, befalls in enumerate(rota.kind.befalls):
             if number not in rota.befallen and befalls.when(record):
@@ -195,8 +200,11 @@ class Week:
         await self._look(rota.requester, rota)
 
     async def _ask_for_several(self) -> None:
-        hand = self.office.slack.person(next(rota for rota in self.rotas if rota.kind.in_a_batch).requester.id)
+        several = [rota for rota in self.rotas if rota.kind.in_a_batch]
+        who, at = several[0].requester.id, self.office.now()
+        hand = self.office.slack.person(who)
         await hand.command("several", CHANNEL)
+        self.log.acts += [Act(at, who, "", "several")]
         await asyncio.sleep(5)
         await hand.submit({"provider": SEVERAL})
 
@@ -247,12 +255,12 @@ class Week:
         return rota.secret
 
 
-def played(seed: int, redis_url: str) -> Week:
-    """Play the week of a seed."""
+def played(seed: int, redis_url: str, settings: Mapping[str, str] = MappingProxyType({})) -> Week:
+    """Play the week of a seed, with some settings."""
     loop = Loop(seed)
     try:
         with fixed(seed) as errors:
-            week = Week(loop, redis_url, Random(seed))
+            week = Week(loop, redis_url, Random(seed), settings)
             loop.run_until_complete(week.play())
             week.errors = errors
             return week
