@@ -40,6 +40,9 @@ class Approval(Frozen):
     signed_in: str = ""
     """Where they signed in for it, and how; empty without `APPROVAL_LINK`, and in older records."""
 
+    for_a_batch: bool = False
+    """Whether one click gave it for all of a batch that was ready, and not on this card."""
+
 
 class Void(Frozen):
     """An approval that did not lead to the delete, because something differs from what the approver saw."""

@@ -233,7 +233,7 @@ class People:
         """Return *rotation* under today's rules, without the approvals that those people could no longer give."""
         strict = self.strict(rotation)
         whys = {
-            approval.by: self._unsigned(approval) or await self._lapse(strict, approval)
+            approval.by: self._outdated(approval, strict.policy) or await self._lapse(strict, approval)
             for approval in strict.approvals
         }
         gone = tuple(by for by, why in whys.items() if why)
@@ -247,15 +247,21 @@ class People:
     async def started(self, rotation: Rotation) -> Rotation:
         """Return *rotation* under today's rules, without the starts that those people could no longer give."""
         strict = self.strict(rotation)
-        whys = {start.by: self._unsigned(start) or await self._lapse(strict, start) for start in strict.starts}
+        whys = {
+            start.by: self._outdated(start, strict.policy) or await self._lapse(strict, start)
+            for start in strict.starts
+        }
         note = next(filter(None, whys.values()), None)
         return strict.but(
             starts=tuple(start for start in strict.starts if not whys[start.by]), note=note or strict.note
         )
 
-    def _unsigned(self, approval: Approval) -> str:
+    def _outdated(self, approval: Approval, policy: Policy) -> str:
+        """Say which rule on how to approve has come since; empty if none has."""
         if self._rules.step_up and not approval.signed_in:
             return "The settings (APPROVAL_LINK) ask for a sign-in now, and this approval was given without one."
+        if approval.for_a_batch and (policy.own_approval or not self._rules.one_approval_for_a_batch):
+            return "The settings ask for an approval on this card now, and this one was given for a whole batch."
         return ""
 
     async def _lapse(self, rotation: Rotation, approval: Approval) -> str:

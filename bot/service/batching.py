@@ -197,7 +197,8 @@ class Batching(Requests, Decisions):
             name = names.get(id_, "")
             try:
                 await self._check_covered(id_)
-                await self.approve(id_, by=by, pressed=pressed, click=f"{click}/{id_}", shown=shown[id_])
+                click_on = f"{click}/{id_}"
+                await self.approve(id_, by=by, pressed=pressed, click=click_on, shown=shown[id_], for_a_batch=True)
                 done.append(name)
             except Refused as refused:
                 left.append((name, str(refused)))

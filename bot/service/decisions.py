@@ -234,6 +234,7 @@ class Decisions(Verbs):
         shown: str | None = None,
         reason: str = "",
         signed_in: str = "",
+        for_a_batch: bool = False,
     ) -> Rotation:
         """Approve the delete, if *by* is an approver now; with enough approvals, it starts.
 
@@ -261,6 +262,7 @@ class Decisions(Verbs):
             flags=flags(rotation),
             tally=rotation.tally,
             signed_in=signed_in,
+            for_a_batch=for_a_batch,
         )
         taken_back = tuple(one.but(over=True) if one.by == by else one for one in reviewed.put_off)
         approved = reviewed.but(approvals=(*reviewed.approvals, approval), put_off=taken_back)

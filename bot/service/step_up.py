@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol, TypedDict
 
@@ -233,7 +234,8 @@ class StepUp:
         except KeyturnError:
             await self._tickets.take("page", hashed(cookie))
             raise
-        await self._tickets.take("page", hashed(cookie))
+        with suppress(Unanswerable):  # it is approved, and no form counts twice
+            await self._tickets.take("page", hashed(cookie))
         return approved
 
     async def _done(self, session: Session, click: str, form: Form, pressed: Pressed) -> Rotation:

@@ -294,6 +294,28 @@ async def test_one_click_approves_nothing_where_the_settings_want_each_card(desk
     assert await desk.store.load(plain.id) == plain
 
 
+@pytest.mark.parametrize(
+    ("today", "kept"),
+    [
+        ({}, ["U_APPROVER"]),
+        ({"one_approval_for_a_batch": False}, []),
+        ({"policies": (NamedPolicy(asks=Policy(own_approval=True)),)}, []),
+    ],
+)
+async def test_an_approval_for_a_whole_batch_lapses_where_the_settings_want_each_card_by_now(desk, today, kept):
+    plain = await desk.save(waiting(id="rabc234"))
+    batch, _ = begun(pk_0=plain)
+    await desk.store.save_batch(batch, EVENT, at=NOW)
+    mark = {plain.id: shown_of(plain)}
+    await desk.service.approve_ready(batch.id, mark, by="U_APPROVER", pressed=AT_ONCE, click="1")
+    given = await desk.store.load(plain.id)
+    people = People(desk.slack, rules(approvers=frozenset({"S_APPROVERS"}), **today))
+
+    assert [one.by for one in (await people.reviewed(given, NOW)).approvals] == kept
+    on_the_card = given.but(approvals=tuple(one.but(for_a_batch=False) for one in given.approvals))
+    assert (await people.reviewed(on_the_card, NOW)).approvals == on_the_card.approvals
+
+
 @pytest.mark.parametrize("when", ["then", "now"])
 async def test_one_click_covers_no_rotation_whose_policy_wants_its_own_approval(desk, when):
     own = Policy(own_approval=True)

@@ -313,6 +313,18 @@ async def test_while_slack_or_the_provider_does_not_answer_nothing_is_approved_a
     assert (await house.approve(cookie, record)).state is State.RUNNING
 
 
+async def test_what_is_approved_is_said_though_redis_no_longer_answers_to_close_the_page(house: House, monkeypatch):
+    record = await house.desk.save(waiting())
+    cookie = await house.opened(record)
+
+    async def away(*_: str) -> None:
+        raise Unanswerable("Redis does not answer.")
+
+    monkeypatch.setattr(house.step_up._tickets, "take", away)  # noqa: SLF001
+
+    assert (await house.approve(cookie, record)).state is State.RUNNING
+
+
 STARTS = {"policy": Policy(start=True), "state": State.AWAITING_START}
 
 

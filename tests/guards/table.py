@@ -182,6 +182,10 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_click_that_slack_has_reported_as_failed_does_not_count",
             "if age is None else age",
         ),
+        "An approval for a whole batch counts though each card has to be approved by now.": Guard(
+            "if approval.for_a_batch and (policy.own_approval or not self._rules.one_approval_for_a_batch):",
+            "test_an_approval_for_a_whole_batch_lapses_where_the_settings_want_each_card_by_now",
+        ),
         "One click approves what has changed since the message of the batch was drawn.": Guard(
             "shown=shown[id_]",
             "test_one_click_approves_what_the_message_showed_and_leaves_out_what_has_changed",
