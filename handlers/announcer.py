@@ -24,7 +24,7 @@ from handlers.direct_messages import DirectMessages, Pushes
 from handlers.ports import ShownStore
 from handlers.sending import Sender
 from handlers.slack import AGAIN, ChannelShut, Later, MessageLost, Refused
-from handlers.views.around import Around, told
+from handlers.views.around import Around, in_batch, told
 from handlers.views.blocks import message, section
 from handlers.views.card import card
 from handlers.views.composed import composed
@@ -199,6 +199,8 @@ class SlackAnnouncer:
         said = told(rotation, shown)
         links = await self._others(rotation), await self._maker(rotation)
         around = Around(*links, said, self._places, self._team_url, escalation=self._escalation)
+        batch = await self._store.messages(f"batch:{rotation.batch}") if rotation.batch else {}
+        around = around._replace(batch=in_batch(rotation, batch, self._permalink))
         if not (rotation.deleted_at or rotation.is_over):
             around = around._replace(hold=await self._store.hold_on(rotation.plan.old_key.id, self._now()))
         messages = composed(rotation, self._mentions(rotation), around)
@@ -266,10 +268,8 @@ class SlackAnnouncer:
             return ()
         key = rotation.plan.old_key.id
         others = [r for r in await self._store.concerning(key) if r.plan.old_key.id == key and r.id != rotation.id]
-        links = [await self.link(other) for other in others[:3]]
-        return tuple(
-            f"<{link}|asked for by> <@{other.requested_by}>" for other, link in zip(others, links, strict=False) if link
-        )
+        linked = [(other.requested_by, await self.link(other)) for other in others[:3]]
+        return tuple(f"<{link}|asked for by> <@{who}>" for who, link in linked if link)
 
     async def _maker(self, rotation: Rotation) -> str:
         """Return a link to the rotation that made the key, if Keyturn knows it."""

@@ -50,6 +50,8 @@ class BatchDesk:
         self._announcer = announcer
         self._now = now
         self._later: dict[str, datetime] = {}
+        self._unsaved: dict[str, dict[str, str]] = {}
+        """By batch: what was posted but could not be stored, so that it is not posted twice."""
 
     async def refresh(self) -> None:
         """Move each open batch on by a step at most; called all the time."""
@@ -60,8 +62,10 @@ class BatchDesk:
 
     async def _moved(self, batch_id: str) -> None:
         try:
-            batch = await self._rotations.advance_batch(batch_id, self._announcer.first)
-            await self.show(batch)
+            if not (await self._shown(batch_id)).get("ts"):  # no rotation begins before people can see the batch
+                await self.show(await self._rotations.batch(batch_id))
+            else:
+                await self.show(await self._rotations.advance_batch(batch_id, self._announcer.first))
         except (WrongState, Unanswerable):
             return  # somebody changed it meanwhile, or the next look may find it
         except Later as later:
@@ -70,15 +74,22 @@ class BatchDesk:
             self._later[batch_id] = self._now() + timedelta(minutes=1)
             log.warning("batch_not_shown", batch=batch_id, why=str(shut))
 
+    async def _shown(self, batch_id: str) -> dict[str, str]:
+        return await self._store.messages(f"batch:{batch_id}") | self._unsaved.get(batch_id, {})
+
     async def show(self, batch: Batch) -> None:
-        """Post the batch's message, or edit it if it shows something else."""
+        """Post the batch's message, or edit it if it shows something else; leave it to the process that does so."""
+        async with self._store.leased(f"show:batch:{batch.id}", LEASE) as mine:
+            await (self._show(batch) if mine else _nothing())
+
+    async def _show(self, batch: Batch) -> None:
         found = await self._rotations.rotations_of(batch)
         links = await links_of(found.values(), self._announcer)
         covers = ready(batch, found.values()) if self._rotations.approves_batches else {}
         content = digest(batch, found, links, covers)
         mark = hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
         name = f"batch:{batch.id}"
-        shown = await self._store.messages(name)
+        shown = await self._shown(batch.id)
         if shown.get("mark") == mark:
             return
         if shown.get("ts"):
@@ -91,7 +102,10 @@ class BatchDesk:
         else:
             answer = await self._sender.post(content, channel=batch.channel)
             fields = {"mark": mark, "ts": str(answer["ts"]), "channel": str(answer["channel"])}
+            fields["keys"] = str(len(batch.entries))
+        self._unsaved[batch.id] = fields
         await self._store.remember_message(name, fields)
+        del self._unsaved[batch.id]
 
 
 async def _nothing() -> None:

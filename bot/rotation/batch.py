@@ -57,6 +57,9 @@ class Batch(Frozen):
     at: datetime
     entries: tuple[Entry, ...]
     halt: Halt | None = None
+    settled: bool = False
+    """Whether all its rotations are over, too: its message follows them until then."""
+
     passed: tuple[str, ...] = ()
     """The rotations after whose refusal somebody went on."""
 
@@ -66,6 +69,11 @@ class Batch(Frozen):
     def with_entry(self, entry: Entry) -> "Batch":
         """Return this batch with *entry* in the place of the one of the same key."""
         return self.but(entries=tuple(entry if one.key_id == entry.key_id else one for one in self.entries))
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether it has ended and nothing is left that its message could follow."""
+        return self.ended_at is not None and (self.settled or not self.rotations)
 
     @property
     def rotations(self) -> tuple[str, ...]:

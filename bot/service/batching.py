@@ -82,7 +82,7 @@ class Batching(Requests, Decisions):
         return await self._store.save_batch(batch, event(by, what, why), at=self._now())
 
     async def open_batches(self) -> list[str]:
-        """Return the ids of the batches that have not ended."""
+        """Return the ids of the batches that have not ended, or whose message still follows their rotations."""
         return await self._store.open_batches()
 
     async def rotations_of(self, batch: Batch) -> dict[str, Rotation]:
@@ -110,8 +110,8 @@ class Batching(Requests, Decisions):
         after = halted(batch, rotations, self._now())
         if after.halt and after.halt != batch.halt:
             return await self._save_batch(after, "keyturn", "halted the batch", after.halt.why)
-        if not batch.ended_at and is_done(batch, rotations):
-            return await self._save_batch(batch.but(ended_at=self._now()), "keyturn", "the batch is done")
+        if batch.ended_at or is_done(batch, rotations):
+            return await self._wound_up(batch, rotations.values())
         most = self._rules.bulk_concurrency
         if next_entry(batch, rotations.values(), most) is None:  # so that nothing else has to be read
             return batch
@@ -120,6 +120,14 @@ class Batching(Requests, Decisions):
             return await self._noted(batch, lost, show)
         entry = next_entry(batch, under_way, most)
         return await self._begun(batch, entry, show) if entry else batch
+
+    async def _wound_up(self, batch: Batch, rotations: Iterable[Rotation]) -> Batch:
+        """End a batch that is done; close one that has ended, once its rotations are over too."""
+        if not batch.ended_at:
+            return await self._save_batch(batch.but(ended_at=self._now()), "keyturn", "the batch is done")
+        if not all(rotation.is_over for rotation in rotations):
+            return batch
+        return await self._save_batch(batch.but(settled=True), "keyturn", "the batch's last rotation is over")
 
     async def _begun(self, batch: Batch, entry: Entry, show: Callable[[Rotation], Awaitable[None]]) -> Batch:
         """Begin the rotation of *entry* and show it; if it can't begin, halt or leave it out."""

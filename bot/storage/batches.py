@@ -39,7 +39,7 @@ class Batches(Holds):
         return found if found and found.namespace == self.namespace.name else None
 
     async def open_batches(self) -> list[str]:
-        """Return the ids of the batches that have not ended."""
+        """Return the ids of the batches that have not ended, or whose message still follows their rotations."""
         async with answering():
             return sorted(map(str, await self._redis.smembers(self.key("batches"))))
 
@@ -57,7 +57,7 @@ class Batches(Holds):
                 last, _ = await self._newest(keys=[keys[0], self.key("rotation", "")])
                 line = audit.chained(entry, audit.head_of(last or None))
                 values = [last or "", line, batch.version or "", saved.model_dump_json(), batch.id]
-                answer = str(await self._swap(keys=keys, args=[*values, int(saved.ended_at is not None)]))
+                answer = str(await self._swap(keys=keys, args=[*values, int(saved.is_over)]))
         if answer != "OK":
             raise WrongState("Somebody else just changed this batch. Look at its message again.")
         return saved

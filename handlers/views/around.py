@@ -1,6 +1,6 @@
 """What a card says that its record does not hold: links to other rotations and pages, and who was told."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -28,6 +28,9 @@ class Around(NamedTuple):
     told: str = ""
     places: Places = NOWHERE
     team_url: str = ""
+    batch: str = ""
+    """Which batch it belongs to, with a link to its message."""
+
     hold: KeyHold | None = None
     """The hold that counts for the old key, until that is gone."""
 
@@ -36,6 +39,14 @@ class Around(NamedTuple):
 
 
 NOTHING = Around()
+
+
+def in_batch(rotation: Rotation, shown: Mapping[str, str], link: Callable[[str, str], str]) -> str:
+    """Say which batch a rotation belongs to, with a *link* to the message that is *shown*; empty if to none."""
+    if not rotation.batch:
+        return ""
+    said = f"one of {shown['keys']} in a batch" if shown.get("keys") else "one of a batch"
+    return f"<{link(shown['channel'], shown['ts'])}|{said}>" if shown.get("ts") else said
 
 
 def told(rotation: Rotation, shown: Mapping[str, str]) -> str:

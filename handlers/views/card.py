@@ -158,6 +158,7 @@ def _key_facts(rotation: Rotation, around: Around) -> str:
         ids,
         f"adapter {code(key.adapter)}" if key.adapter else "",
         _allowed(rotation.plan.allowed_in),
+        around.batch,
         f"made by <{around.maker}|an earlier rotation>" if around.maker else "",
     ]
     return " · ".join(filter(None, facts))

@@ -198,7 +198,13 @@ async def test_the_next_card_comes_once_the_rotation_before_is_deleted(desk, two
 
     second = await desk.store.load(batch.entries[1].rotation)
     await desk.save(second.but(state=State.COMPLETED, deleted_at=NOW, ended_at=NOW))
-    assert (await moved(desk, batch, shown)).ended_at == NOW
+    batch = await moved(desk, batch, shown)
+    assert batch.ended_at == NOW
+    assert await desk.service.open_batches() == [batch.id], "its message follows the watch of the first"
+
+    watched = await desk.store.load(batch.entries[0].rotation)
+    await desk.save(watched.but(state=State.COMPLETED, ended_at=NOW))
+    await moved(desk, batch, shown)
     assert await desk.service.open_batches() == []
 
 
@@ -236,6 +242,17 @@ async def test_an_ended_batch_begins_nothing_more(desk, two):
     assert shown.cards == []
     with pytest.raises(WrongState):
         await desk.service.end_batch(two.id, by="U_APPROVER")
+
+
+async def test_an_ended_batch_is_followed_until_its_rotations_are_over(desk, two):
+    batch = await moved(desk, two, shown := Shown())
+    ended = await moved(desk, await desk.service.end_batch(batch.id, by="U_APPROVER"), shown)
+    assert (len(shown.cards), ended.settled, await desk.service.open_batches()) == (1, False, [two.id])
+
+    await desk.service.cancel(batch.entries[0].rotation, by="U_REQUESTER")
+    settled = await moved(desk, ended, shown)
+    assert (len(shown.cards), settled.settled, settled.ended_by) == (1, True, "U_APPROVER")
+    assert await desk.service.open_batches() == []
 
 
 async def test_a_card_that_cannot_be_posted_stops_the_batch(desk, two):

@@ -396,6 +396,7 @@ MESSAGES: Mapping[str, Case] = {
     "card-another-linked": lambda: (
         card(r.awaiting_secret(), Around((f"<{LINK}|asked for by> <@U_MEMBER>",), maker=LINK)).content
     ),
+    "card-in-a-batch": lambda: card(r.awaiting_secret(), Around(batch=f"<{LINK}|one of 5 in a batch>")).content,
     "card-stopped-linked": lambda: card(STOPS["rejected"], Around(places=PLACES)).content,
     "card-awaiting-approval-linked": lambda: card(r.awaiting_approval(), Around(places=PLACES)).content,
     "card-awaiting-secret-held": lambda: card(r.awaiting_secret(), Around(hold=HOLD)).content,

@@ -30,6 +30,7 @@ async def test_a_batch_stops_at_a_refusal_and_goes_on_by_a_click(
         batch = await message_with(stage, "2 keys: ")
         first = await message_with(stage, "waiting for the new secret", not_in=(batch,))
         await stage.says(batch, "1 waiting, 1 under way")
+        await stage.says(first, "one of 2 in a batch")
         assert len(stage.slack.messages("C_OPS")) == 2, "the second key waits"
 
         await stage.give(first)
