@@ -8,7 +8,7 @@ from bot.rotation.parts import PutOff, Question
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import State, Track
-from bot.rotation.stops import StopKind
+from bot.rotation.stops import Cause, StopKind
 
 
 def is_watched(rotation: Rotation) -> bool:
@@ -42,7 +42,7 @@ def harm(rotation: Rotation) -> str:
     """Say whether callers fail or have failed in the course of this rotation; empty if nothing says so."""
     if open_troubles(rotation) or _is_harmful(rotation) or _fail_mostly(rotation):
         return "callers are failing"
-    if _is_without_working_key(rotation):
+    if _is_without_working_key(rotation) or _is_stuck_on_the_way_back(rotation):
         return "callers may be failing"
     return "callers failed" if has_failed_callers(rotation) else ""
 
@@ -50,7 +50,7 @@ def harm(rotation: Rotation) -> str:
 def pages(rotation: Rotation) -> bool:
     """Return whether callers fail so that somebody has to act at once; a few failed requests may wait for a look."""
     surely = open_troubles(rotation) or _is_harmful(rotation) or _is_without_working_key(rotation)
-    return bool(surely) or _fail_mostly(rotation)
+    return bool(surely) or _fail_mostly(rotation) or _is_stuck_on_the_way_back(rotation)
 
 
 def _fail_mostly(rotation: Rotation) -> bool:
@@ -89,6 +89,15 @@ def _is_without_working_key(rotation: Rotation) -> bool:
     left = not rotation.all_moved and (gone or rotation.state is State.RUNNING)
     used = rotation.state is State.CANCELLED and rotation.stop is not None and rotation.stop.kind is StopKind.DRIFT
     return (stay or left or used) and (gone or asked)
+
+
+def _is_stuck_on_the_way_back(rotation: Rotation) -> bool:
+    """Return whether a stop keeps models from the way back that they need, or they do not answer on the old key."""
+    stop, met = rotation.stop, rotation.tally
+    if rotation.state is not State.BLOCKED or stop is None or rotation.track is Track.FORWARD or not rotation.moved:
+        return False
+    needs = failing_models(rotation) != () or (met is not None and most_fail(met.answered, met.failed))
+    return needs or stop.headline == Cause.UNWELL_ON_OLD_KEY.headline
 
 
 def has_failed_callers(rotation: Rotation) -> bool:

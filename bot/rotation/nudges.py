@@ -57,12 +57,15 @@ class Rhythm(NamedTuple):
 
     first: timedelta
     most: int
-    """How many pushes follow the first message; then only cards and lists have the matter."""
+    """How many pushes follow the first message at these pauses."""
 
     longest: timedelta = timedelta(days=7)
     at_any_hour: bool = False
     is_first: bool = False
     """Whether the first push comes when the matter begins, as no message tells of it then."""
+
+    then: timedelta | None = None
+    """After the most pushes, the pause between further ones, by day, until the matter is over; None: there are none."""
 
 
 class Paces(NamedTuple):
@@ -74,10 +77,12 @@ class Paces(NamedTuple):
     calendar: Calendar = Calendar()
 
 
+HOUR = timedelta(hours=1)
+
 RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
-    Kind.HARM: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
-    Kind.LEAK: lambda paces: Rhythm(paces.page_after, 10, timedelta(hours=1), at_any_hour=True),
-    Kind.STOP: lambda paces: Rhythm(paces.stop_reminder, 5),
+    Kind.HARM: lambda paces: Rhythm(paces.page_after, 10, HOUR, at_any_hour=True, then=HOUR),
+    Kind.LEAK: lambda paces: Rhythm(paces.page_after, 10, HOUR, at_any_hour=True, then=HOUR),
+    Kind.STOP: lambda paces: Rhythm(paces.stop_reminder, 5, then=timedelta(days=7)),
     Kind.SECRET: lambda paces: Rhythm(paces.stop_reminder, 3),
     Kind.START: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
@@ -199,14 +204,18 @@ def due_at(rotation: Rotation, paces: Paces, now: datetime) -> datetime | None:
 def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> datetime | None:
     rhythm, last = RHYTHMS[matter.kind](paces), nudge_of(rotation, matter)
     number = last.number if last else 0
-    if number >= rhythm.most:
+    pause = _pause(rhythm, number)
+    if pause is None:
         return None
-    at = (last.at if last else matter.since) + _pause(rhythm, number)
-    return at if rhythm.at_any_hour else paces.calendar.of(rotation.channel, rotation.zone).due(at, now)
+    at = (last.at if last else matter.since) + pause
+    is_by_day = number >= rhythm.most or not rhythm.at_any_hour
+    return paces.calendar.of(rotation.channel, rotation.zone).due(at, now) if is_by_day else at
 
 
-def _pause(rhythm: Rhythm, number: int) -> timedelta:
-    """Return the pause after so many pushes."""
+def _pause(rhythm: Rhythm, number: int) -> timedelta | None:
+    """Return the pause after so many pushes; None if no more follow."""
+    if number >= rhythm.most:
+        return rhythm.then
     grown = number - rhythm.is_first
     return timedelta(0) if grown < 0 else min(rhythm.first * 2**grown, rhythm.longest)
 

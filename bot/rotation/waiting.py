@@ -49,8 +49,6 @@ CHECKS: Mapping[Action, Check] = {
     Action.REVIEW: check_may_steer,
     Action.REVOKED: check_may_steer,
     Action.NOT_NEEDED: _accepts,
-    Action.EXPOSED: check_may_steer,
-    Action.REVIEW: check_may_steer,
 }
 """Who may press each button, as a click on the card would check it; a test checks that none is missing."""
 

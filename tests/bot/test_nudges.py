@@ -5,12 +5,14 @@ from datetime import time, timedelta
 import pytest
 
 from bot.rotation.counted import Tally
+from bot.rotation.evidence import Evidence, Verdict
+from bot.rotation.finding import Finding
 from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, matters, nudge_of, pushed
 from bot.rotation.parts import Exposure, OnIt, Review, Revocation, Which
 from bot.rotation.record import Rotation, Trouble
-from bot.rotation.states import State
-from bot.rotation.stops import StopKind
+from bot.rotation.states import State, Track
+from bot.rotation.stops import Cause, StopKind
 from tests.bot.values import NOW, later, rotation, running, silence, stopped
 
 MINUTE, HOUR = 60, 3600
@@ -24,6 +26,11 @@ REVIEW = Review(by="U", at=later(HOUR), what="a key", where="a log", since="unkn
 USED = silence(is_used=True).but(total=2, first_at=later(20))
 TASK = Revocation(which=Which.OLD, owner="U_REQUESTER", since=NOW, due_at=later(24 * HOUR))
 OWED = rotation(State.COMPLETED, deleted_at=NOW, revocation=TASK)
+REFUSED = Evidence(verdict=Verdict.REJECTED, reason="the new key is refused", at=NOW, blames_credential=True)
+MOVED = Finding(moved_at=NOW)
+BACK = stopped(findings={"m1": MOVED}, track=Track.BACK)
+"""A roll back that stopped, with nothing that says that callers fail."""
+
 AT_NIGHT = running(deleted_at=later(9 * HOUR), troubles=(WRONG.but(at=later(9 * HOUR)),))
 """At 23:02, as NOW is at 14:02."""
 
@@ -42,6 +49,11 @@ def kinds(record: Rotation) -> list[str]:
         (rotation(State.COMPLETED, deleted_at=NOW, troubles=(WRONG,)), ["harm"]),
         (stopped(), ["stop"]),
         (stopped(StopKind.DRIFT, plan=GONE), ["harm"]),
+        (BACK, ["stop"]),
+        (BACK.but(findings={"m1": MOVED.but(latest=REFUSED)}), ["harm"]),
+        (BACK.but(findings={"m1": MOVED.but(latest=REFUSED)}, track=Track.WITHDRAW), ["harm"]),
+        (BACK.but(tally=Tally(since=NOW, answered=5, failed=6)), ["harm"]),
+        (BACK.but(stop=BACK.stop.but(headline=Cause.UNWELL_ON_OLD_KEY.headline)), ["harm"]),
         (stopped(StopKind.DRIFT, plan=GONE, on_it=OnIt(by="U", at=later(9))), ["stop"]),
         (rotation(), []),
         (rotation(secret_asked_at=NOW, attempt=1), ["secret"]),
@@ -78,10 +90,10 @@ def test_whoever_is_on_it_is_not_on_what_goes_wrong_later():
     assert kinds(again.but(troubles=(*again.troubles, WRONG.but(about="other", at=later(90), over=True)))) == []
 
 
-def pushes(record: Rotation, paces: Paces) -> list[float]:
-    """Play the pushes to their end; return their hours since NOW."""
+def pushes(record: Rotation, paces: Paces, most: int = 50) -> list[float]:
+    """Play the pushes to their end, or the first ones of many; return their hours since NOW."""
     found, now = [], NOW
-    while due := due_at(record, paces, now):
+    while len(found) < most and (due := due_at(record, paces, now)):
         assert pushed(record, paces, due - timedelta(seconds=1)) is record
         record, now = pushed(record, paces, due), due
         found.append((due - NOW).total_seconds() / HOUR)
@@ -90,8 +102,12 @@ def pushes(record: Rotation, paces: Paces) -> list[float]:
 
 def test_reminders_come_at_growing_pauses_and_end():
     assert pushes(ASKED, PACES) == [4, 12, 28, 60, 124]
-    assert pushes(stopped(), PACES) == [4, 12, 28, 60, 124]
     assert pushes(rotation(secret_asked_at=NOW), PACES) == [4, 12, 28]
+
+
+def test_a_stop_is_never_forgotten_once_its_reminders_are_rare_they_come_every_week():
+    assert pushes(stopped(), PACES, 8) == [4, 12, 28, 60, 124, 124 + 168, 124 + 2 * 168, 124 + 3 * 168]
+    assert (NOW + timedelta(hours=pushes(stopped(), BY_DAY, 9)[-1])).weekday() < 5
 
 
 def test_of_a_revocation_people_are_reminded_once_it_is_due():
@@ -117,9 +133,10 @@ def test_a_reminder_that_was_missed_waits_for_the_morning_too():
 
 
 def test_callers_that_fail_wait_for_no_morning():
-    found = [round(60 * (hours - 9)) for hours in pushes(AT_NIGHT, BY_DAY)]
+    found = [round(60 * (hours - 9)) for hours in pushes(AT_NIGHT, BY_DAY, 12)]
 
-    assert found == [5, 15, 35, 75, 135, 195, 255, 315, 375, 435]
+    assert found[:10] == [5, 15, 35, 75, 135, 195, 255, 315, 375, 435]
+    assert found[10:] == [495, 555], "by day it goes on until somebody is on it: at 07:17, 08:17"
     assert {matter.kind for matter in matters(AT_NIGHT)} == {Kind.HARM}
 
 
@@ -132,6 +149,7 @@ def test_each_matter_is_counted_by_itself_and_harm_that_is_new_pages_anew():
     assert due_at(new, PACES, NOW) == later(11 * MINUTE)
 
 
-def test_every_kind_has_a_rhythm_and_none_goes_on_for_ever():
+def test_every_kind_has_a_rhythm_and_only_harm_leaks_and_stops_go_on():
     assert RHYTHMS.keys() == set(Kind)
     assert all(0 < rhythm(PACES).most <= 10 for rhythm in RHYTHMS.values())
+    assert {kind for kind, rhythm in RHYTHMS.items() if rhythm(PACES).then} == {Kind.HARM, Kind.LEAK, Kind.STOP}
