@@ -16,6 +16,7 @@ from bot.rotation.ports import Hold
 from bot.rotation.progress import before_approval, how_left, next_step, rolled_back, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.revocation import with_task
+from bot.rotation.starting import lacks_start
 from bot.rotation.states import TRACKS, State, Step, Track
 from bot.rotation.stops import Cause
 from bot.steps import RUN
@@ -64,8 +65,7 @@ def _own_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | No
             asked = rotation.secret_asked_at or rotation.requested_at
             return _by_day(rotation, asked + limits.secret_expiry, limits, now)
         case State.AWAITING_START:
-            ends = _start_asked(rotation) + limits.approval_expiry
-            return None if rotation.parked_at else _by_day(rotation, ends, limits, now)
+            return _start_due(rotation, limits, now)
         case State.AWAITING_APPROVAL:
             return None if rotation.parked_at else _expires_at(rotation, limits, now)
         case _:
@@ -78,6 +78,17 @@ def _asked(rotation: Rotation) -> datetime:
 
 def _start_asked(rotation: Rotation) -> datetime:
     return rotation.start_asked_at or rotation.requested_at
+
+
+def _start_due(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
+    """Return when **Start** has taken too long, or the change window opens that a leak waits for without one."""
+    expires = _by_day(rotation, _start_asked(rotation) + limits.approval_expiry, limits, now)
+    dues = (_opens_at(rotation), None if rotation.parked_at else expires)
+    return min((due for due in dues if due), default=None)
+
+
+def _opens_at(rotation: Rotation) -> datetime | None:
+    return None if lacks_start(rotation) else rotation.opens_at
 
 
 def _expires_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime:
@@ -115,7 +126,9 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
             note = again if rotation.attempt else "Nobody gave a secret in time; nothing was changed."
             return rotation.to(State.CANCELLED).but(ended_at=world.now(), note=note)
         case State.AWAITING_START:
-            return _given_up(rotation, world.limits, now)
+            opens = _opens_at(rotation)
+            is_open = opens is not None and opens <= now
+            return rotation.to(State.RUNNING).but(parked_at=None) if is_open else _given_up(rotation, world.limits, now)
         case State.AWAITING_APPROVAL:
             return _expired(rotation, world.limits, now)
         case _:
@@ -195,7 +208,7 @@ def _after(before: Rotation, outcome: Outcome, step: Step, world: World) -> Rota
             return _awaiting_approval(after)
         case Unstarted(after, reason):
             asked = after.to(State.AWAITING_START)
-            return asked.but(note=reason, starts=(), start_asked_at=world.now(), parked_at=None)
+            return asked.but(note=reason, start_asked_at=world.now(), parked_at=None)
         case Ask(after, reason):
             asked = after.to(State.AWAITING_SECRET)
             return asked.but(

@@ -1,5 +1,7 @@
 """What the policy allows now: whether a model may move."""
 
+from datetime import datetime
+
 from bot.rotation.errors import Unanswerable, Uncertain
 from bot.rotation.parts import Exposure
 from bot.rotation.phrases import said
@@ -30,15 +32,18 @@ async def may_move(rotation: Rotation, world: World) -> Rotation | Outcome:
             raise Uncertain("Slack does not tell whether those who pressed Start still may.") from None
     if lacks_start(started):
         lapsed = started.note if started.starts != rotation.starts else OTHER_PLAN
-        return Unstarted(started, lapsed if rotation.starts else None)
+        return Unstarted(started.but(starts=()), lapsed if rotation.starts else None)
     return _in_the_window(started, world)
 
 
-def _waived(rotation: Rotation, exposed: Exposure) -> Rotation | Outcome:
-    """Let models move outside the window because of a leak, if one approver pressed **Start** since its report."""
+def _waived(rotation: Rotation, exposed: Exposure, now: datetime) -> Rotation | Outcome:
+    """Let models move outside the window because of a leak, if one approver pressed **Start** since its report.
+
+    A start from before it counts once the window opens, for which nobody has to press again.
+    """
     start = start_of(rotation)
     if start is None:
-        return Unstarted(rotation, OF_A_LEAK)
+        return Unstarted(rotation.but(opens_at=next_open(rotation.policy.move, now)), OF_A_LEAK)
     return rotation.but(opens_at=None, exposed=exposed.but(waived_by=start.by))
 
 
@@ -56,7 +61,7 @@ def _in_the_window(rotation: Rotation, world: World) -> Rotation | Outcome:
     if is_open(rotation.policy.move, now):
         return _freshly_rehearsed(rotation.but(opens_at=None), world)
     if rotation.exposed:
-        return _waived(rotation, rotation.exposed)
+        return _waived(rotation, rotation.exposed, now)
     opens_at = next_open(rotation.policy.move, now)
     reason, pause = (CLOSED, opens_at - now) if opens_at else (NEVER_OPENS, A_WHILE)
     return Wait(rotation.but(opens_at=opens_at), reason, pause, is_for_time=True)

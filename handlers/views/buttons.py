@@ -76,9 +76,10 @@ def _verify_again_text(rotation: Rotation) -> str:
 def starts(rotation: Rotation) -> str:
     """Say what **Start** does, in plain text."""
     models = plural(len(rotation.plan.models), "model")
-    return (
-        f"Keyturn moves {models} to the new key, wave by wave, and verifies each. The old key stays until the delete."
-    )
+    moves = f"Keyturn moves {models} to the new key, wave by wave, and verifies each."
+    opens = " The old key is exposed, so they move even while the change window is closed."
+    is_waived = rotation.exposed and rotation.policy.move
+    return f"{moves}{opens if is_waived else ''} The old key stays until the delete."
 
 
 def deletes(rotation: Rotation) -> str:

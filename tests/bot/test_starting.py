@@ -194,6 +194,23 @@ async def test_a_report_opens_no_window_on_a_start_that_was_given_before_it(tena
     assert (again.state, again.moved, again.note) == (State.AWAITING_START, (), OF_A_LEAK)
     assert not lacks_start(reported)
     assert shown_at_start(reported) != shown_at_start(waits)
+    assert (again.starts, again.opens_at) == (reported.starts, waits.opens_at), "once it opens, the start counts"
+
+
+@pytest.mark.parametrize("parked", [None, NOW])
+async def test_a_leak_that_nobody_started_moves_once_the_window_opens(tenancy, parked):
+    machine = under(await tenancy.machine(), NamedPolicy(asks=Policy(names=("p",), move=(NOON,))))
+    leak = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(7200))
+    waiting = await machine.ended((await tenancy.begun(machine)).but(exposed=leak))
+    tenancy.clock.seconds = NEXT_DAY - 300
+    still = await move(waiting.but(parked_at=NOW), machine.world)
+    tenancy.clock.seconds = NEXT_DAY
+
+    moved = await machine.ended(await move(waiting.but(parked_at=parked), machine.world))
+
+    assert (still.state, moved.state, moved.all_moved) == (State.AWAITING_START, State.AWAITING_APPROVAL, True)
+    assert moved.exposed.waived_by == ""
+    assert (await move(waiting.but(policy=START.asks, parked_at=NOW), machine.world)).state is State.AWAITING_START
 
 
 async def test_a_rehearsal_that_is_old_by_the_time_of_the_start_is_done_again_and_the_start_counts(tenancy):

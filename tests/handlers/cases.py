@@ -20,7 +20,7 @@ from bot.rotation.secret import checked
 from bot.rotation.states import State
 from bot.rotation.stops import Cause
 from bot.service import LooksLikeSecret
-from bot.steps.permitted import OTHER_PLAN
+from bot.steps.permitted import OF_A_LEAK, OTHER_PLAN
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.ages import age_list, replaced
@@ -300,6 +300,9 @@ ROTATIONS: Mapping[str, Rotation] = {
     "exposed-awaiting-secret": r.exposed(r.awaiting_secret()),
     "exposed-awaiting-secret-hostile": r.exposed(
         r.awaiting_secret(HOSTILE_PLAN), what=r.HOSTILE * 9, where=r.HOSTILE * 5, since=r.HOSTILE
+    ),
+    "exposed-awaiting-start": r.exposed(
+        r.awaiting_start(policy=Policy(names=("production",), move=(r.OFFICE_HOURS,)), note=OF_A_LEAK)
     ),
     "exposed-running": r.exposed(r.seeing(r.running("cut-over", note="1 of 3"), r.good(36), moved_at=r.at(34))),
     "exposed-awaiting-approval": r.exposed(r.listening(r.awaiting_approval(tally=r.CALLERS))),
