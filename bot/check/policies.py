@@ -12,6 +12,7 @@ from bot.limits import rules_of
 from bot.rotation.errors import ApiError
 from bot.rotation.inventory import Inventory
 from bot.rotation.people import Once, People
+from bot.rotation.phrases import listing
 from bot.rotation.plan import make_plan
 from bot.rotation.policies import NamedPolicy, Policy, asked_of, is_named
 from bot.rotation.windows import longest_open
@@ -37,15 +38,26 @@ class Lists(Protocol):
 
 def policies(settings: Settings, slack: Slack, lists: Lists) -> Iterator[Try]:
     """Return what can be tried."""
-    yield Try("REQUESTERS", "REQUESTERS", partial(_open_to_all, settings))
+    yield Try("REQUESTERS", "AISIX_CLOUD_API", partial(_open_to_all, settings, lists))
     if settings.policies:
         yield Try("POLICY", "SLACK_API_URL", partial(_people, settings, slack))
         yield Try("POLICY", "AISIX_CLOUD_API", partial(_places, settings, lists))
 
 
-async def _open_to_all(settings: Settings) -> list[Finding]:
-    asked = any(policy.asks.start for policy in settings.policies)
-    return [] if settings.requesters is not None or asked else [warn(OPEN_TO_ALL)]
+async def _open_to_all(settings: Settings, lists: Lists) -> list[Finding]:
+    """Say what anyone may move: a start approval of some keys or environments leaves the others open."""
+    if settings.requesters is not None:
+        return []
+    if not any(policy.asks.start for policy in settings.policies):
+        return [warn(OPEN_TO_ALL)]
+    try:
+        inventory = await lists.inventory()
+    except ApiError:
+        return []  # the control plane's own line says so
+    plans = [make_plan(inventory, key, ()) for key in inventory.keys]
+    unasked = [plan for plan in plans if plan.needed_in and not asked_of(plan, settings.policies).start]
+    names = listing(plan.old_key.display_name for plan in unasked)
+    return [warn(f"no policy asks for a start of {names}: there {OPEN_TO_ALL}")] if unasked else []
 
 
 async def _people(settings: Settings, slack: Slack) -> list[Finding]:

@@ -144,7 +144,8 @@ def _state(rotation: Rotation) -> str:
 
 
 def _asked_for(rotation: Rotation) -> str:
-    return f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
+    why = f" {code(rotation.motive, 120)}" if rotation.motive else ""
+    return f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}.{why}"
 
 
 def _due(overview: Overview, links: Links) -> Iterator[Block]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.rotation.actions import Action
 from bot.rotation.attention import harm, occasion
 from bot.rotation.nudges import Kind, Whom, harmful, is_taken, matters, nudge_of
+from bot.rotation.parts import OnIt
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from handlers.views import approving, choices, exposure, revoking, words
@@ -110,7 +111,7 @@ def called(rotation: Rotation, approvers: str) -> str:
 
 def became(rotation: Rotation) -> str:
     """Say in a sentence what became of what people were asked."""
-    if is_taken(rotation) and rotation.on_it:
+    if rotation.on_it and _is_last_word(rotation.on_it, rotation):
         return f"<@{rotation.on_it.by}> is on it, {when(rotation.on_it.at)}."
     if rotation.state in (State.ROLLING_BACK, State.ROLLED_BACK):
         return f"Rolled back {by(rotation)}."
@@ -119,6 +120,13 @@ def became(rotation: Rotation) -> str:
     if rotation.approvals and not rotation.lacks_approval:
         return f"Already approved by {approving.approvers(rotation)}."
     return f"Now: {sentence(words.headline(rotation), 300)}."
+
+
+def _is_last_word(taken: OnIt, rotation: Rotation) -> bool:
+    """Tell whether nobody has decided anything since somebody took care of it."""
+    decided = [*(approval.at for approval in rotation.approvals), *filter(None, [rotation.ended_at])]
+    is_back = rotation.state is State.ROLLING_BACK
+    return is_taken(rotation) and not is_back and all(at < taken.at for at in decided)
 
 
 def by(rotation: Rotation) -> str:

@@ -82,3 +82,18 @@ async def test_where_anyone_may_move_all_traffic_the_check_says_so(policy, reque
     found = await checked(policy, REQUESTERS=requesters)
 
     assert ((Level.WARN, OPEN_TO_ALL) in found) is warned
+
+
+@pytest.mark.parametrize(
+    ("policy", "named"),
+    [
+        ({"p": {"keys": ["Anthropic*"], "start": True}}, True),
+        ({"p": {"keys": ["OpenAI*"], "start": True}}, False),
+        ({"p": {"environments": ["staging"], "start": True}}, False),
+        ({"p": {"environments": ["nowhere"], "start": True}}, True),
+    ],
+)
+async def test_a_start_approval_of_some_keys_does_not_silence_the_warning_about_the_others(policy, named):
+    found = [said for _, said in await checked(policy, REQUESTERS="") if OPEN_TO_ALL in said]
+
+    assert [said.startswith("no policy asks for a start of OpenAI production: ") for said in found] == [True] * named

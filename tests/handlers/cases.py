@@ -628,7 +628,11 @@ HOMES: Mapping[str, Case] = {
     "home-500-keys": seen("requester", keys=MANY_KEYS),
     "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
     "home-hostile": seen(
-        "requester", (r.awaiting_secret(HOSTILE_PLAN), STOPS["drift"].but(id="r2drif1", plan=HOSTILE_PLAN))
+        "requester",
+        (
+            r.awaiting_secret(HOSTILE_PLAN),
+            STOPS["drift"].but(id="r2drif1", plan=HOSTILE_PLAN, why="leaked, <!channel>"),
+        ),
     ),
     "home-guest": lambda: closed(NO_MEMBER["guest"][0]),
 }

@@ -7,6 +7,7 @@ from bot.rotation.nudges import Kind
 from bot.rotation.parts import OnIt
 from bot.rotation.people import People
 from bot.rotation.record import Rotation
+from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from handlers.direct_messages import Pushes
 from handlers.people import SlackDirectory
@@ -20,6 +21,7 @@ WRONG = r.in_trouble(r.watched())
 TAKEN = WRONG.but(on_it=OnIt(by=r.APPROVER, at=r.at(960)))
 WELL = r.watched(troubles=(r.trouble(), r.trouble(1), r.over(), r.over().but(about=r.trouble(1).about)))
 ASKED = r.awaiting_approval()
+LEAKED = r.exposed(ASKED).but(on_it=OnIt(by=r.SECOND_APPROVER, at=r.at(30)))
 STOPPED = r.stopped(r.running("verify"), StopKind.DRIFT, "someone changed a model", "It was changed.")
 PAGED = {r.REQUESTER, r.APPROVER, r.SECOND_APPROVER}
 
@@ -171,6 +173,8 @@ async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: 
         (r.running("delete", approvals=(r.approval(),)), f"Already approved by <@{r.APPROVER}>."),
         (r.rolled_back(), f"Rolled back by <@{r.REQUESTER}>."),
         (r.awaiting_approval(parked_at=r.at(300_000)), "parked, nobody approved in time"),
+        (LEAKED.but(state=State.RUNNING, approvals=(r.approval(),)), f"Already approved by <@{r.APPROVER}>."),
+        (LEAKED.but(state=State.ROLLING_BACK, track=Track.BACK, ended_by=r.APPROVER), f"Rolled back by <@{r.APPROVER}"),
     ],
 )
 async def test_what_approvers_were_asked_directly_says_what_became_of_it(after: Rotation, words: str) -> None:
