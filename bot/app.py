@@ -191,7 +191,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
             edits_per_minute=settings.slack_edits_per_minute,
             lease=settings.lease,
             now=now,
-            places=Places(settings.docs_url or "", settings.aisix_dashboard or ""),
+            places=Places(settings.docs_url or "", settings.aisix_dashboard or "", settings.ticket_pattern),
             pushes=Pushes(settings.escalation, settings.approver_dm),
         )
         yield Parts(

@@ -46,6 +46,7 @@ def rules_of(settings: Settings) -> Rules:
         cards_per_person=settings.cards_per_person,
         cards_per_channel=settings.cards_per_channel,
         require_reason=settings.require_reason,
+        ticket_pattern=settings.ticket_pattern,
         exposed_revoke_within=settings.exposed_revoke_within,
         revoke_within=settings.revoke_within,
         policies=settings.policies,

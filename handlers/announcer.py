@@ -97,7 +97,7 @@ class SlackAnnouncer:
         self._sender = Sender(client, store, edits_per_minute=edits_per_minute, now=now)
         self._store = store
         self._now = now
-        self._places = places
+        self.places = places
         self._direct = DirectMessages(self._sender, store, people, now, places=places, pushes=pushes)
         self._escalation = " ".join(mention(who) for who in sorted(pushes.escalation))
         self._unavailable = ChannelUnavailable(self._direct, store, now)
@@ -198,7 +198,7 @@ class SlackAnnouncer:
             self._pace("card", shown)
         said = told(rotation, shown)
         links = await self._others(rotation), await self._maker(rotation)
-        around = Around(*links, said, self._places, self._team_url, escalation=self._escalation)
+        around = Around(*links, said, self.places, self._team_url, escalation=self._escalation)
         batch = await self._store.messages(f"batch:{rotation.batch}") if rotation.batch else {}
         around = around._replace(batch=in_batch(rotation, batch, self._permalink))
         if not (rotation.deleted_at or rotation.is_over):

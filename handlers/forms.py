@@ -19,8 +19,8 @@ log = structlog.get_logger("keyturn.forms")
 
 def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     """Return the form of the new secret, under today's settings."""
-    required = rotations.needs_reason(rotation)
-    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required)
+    required, tickets = rotations.needs_reason(rotation), rotations.rules.ticket_pattern
+    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required, tickets=tickets)
 
 
 def press_again(action: Action) -> str:

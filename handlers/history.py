@@ -105,4 +105,4 @@ async def _page(filters: Wanted, number: int, by: str, rotations: RotationServic
         await rotations.check_may_look("history", by=by)
         page = await rotations.search(filters, number, PAGE)
         found = [Found(rotation, await announcer.link(rotation)) for rotation in page.rotations]
-        return history_page(filters, found, page.begin, page.end, page.total)
+        return history_page(filters, found, page.begin, page.end, page.total, announcer.places)

@@ -114,7 +114,7 @@ class HomeTab:
             return closed(str(seen))
         waiting = (one.rotation for one in seen.waiting[:WAITING_MOST])
         shown = [*waiting, *seen.others[:UNDER_WAY_MOST], *seen.due[:DUE_MOST], *seen.last]
-        return home(seen, await links_of(shown, self._announcer), self._now())
+        return home(seen, await links_of(shown, self._announcer), self._now(), self._announcer.places)
 
     async def _publish(self, person: str, view: Block) -> bool:
         try:

@@ -7,6 +7,7 @@ from bot.rotation.record import Rotation
 from handlers.announcer import SlackAnnouncer
 from handlers.views import revoking
 from handlers.views.blocks import code, when
+from handlers.views.links import motive
 from handlers.views.words import state_label
 
 PAGE = 10
@@ -28,7 +29,7 @@ async def listing(title: str, rotations: Sequence[Rotation], announcer: SlackAnn
 async def line(rotation: Rotation, announcer: SlackAnnouncer) -> str:
     """Tell of one rotation, with the link to its card."""
     name = code(rotation.plan.old_key.display_name, 60)
-    why = f", {code(rotation.motive, 120)}" if rotation.motive else ""
+    why = f", {motive(rotation, announcer.places)}" if rotation.motive else ""
     task = ", still to be revoked" if rotation.is_owed else ""
     return (
         f"{name}: {state_label(rotation)}, asked for by <@{rotation.requested_by}>, "

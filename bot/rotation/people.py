@@ -10,6 +10,7 @@ from bot.rotation.plan import Plan
 from bot.rotation.policies import ASKS_NOTHING, NamedPolicy, Policy, asked_of, strictest
 from bot.rotation.policy import Permissions, Person, check_may_request, check_member, lapse
 from bot.rotation.record import Approval, Rotation, Void
+from bot.rotation.ticket import TicketPattern
 
 
 class Directory(Protocol):
@@ -79,6 +80,8 @@ class Rules(Frozen):
     cards_per_person: int
     cards_per_channel: int
     require_reason: bool
+    ticket_pattern: TicketPattern | None
+    """What a ticket has to look like."""
     revoke_within: timedelta
     policies: tuple[NamedPolicy, ...]
     step_up: bool
@@ -284,6 +287,7 @@ NOBODY = People(
         cards_per_person=0,
         cards_per_channel=0,
         require_reason=False,
+        ticket_pattern=None,
         escalation=frozenset(),
         exposed_revoke_within=timedelta(0),
         revoke_within=timedelta(0),

@@ -24,6 +24,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.states import State, Track
+from bot.rotation.ticket import check_ticket
 from bot.service.verbs import Verbs, audited, event
 from bot.storage.records import Conflict
 
@@ -100,6 +101,7 @@ class Replacements(Verbs):
             shape.refuse_secret(text, secret, field)
         if self.needs_reason(rotation) and not why:
             raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+        check_ticket(ticket, self._rules.ticket_pattern)
         return why, ticket
 
     async def _is_another(self, fingerprint: str | None, old: ProviderKey) -> bool:

@@ -36,6 +36,7 @@ from bot.settings.values import (
     QuietHours,
     RedisAddress,
     Sizes,
+    Tickets,
     Token,
     Zones,
 )
@@ -162,6 +163,11 @@ class Settings(StoreSettings):
     oidc_client_secret: Token | None = Field(None, description="the client secret that it gave for Keyturn")
     require_reason: bool = Field(
         False, title=SWITCH, description="whether a requester must say why, in the form of the new secret"
+    )
+    ticket_pattern: Tickets | None = Field(
+        None,
+        description="what a ticket looks like, a regular expression, and perhaps the address that it opens: "
+        r"OPS-\d+ => https://tracker.example.com/browse/{ticket}",
     )
     policy: Policies = Field(
         {},

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from bot.aisix.client import can_be_asked
 from bot.aisix.probes import GatewaySettings
 from bot.rotation.hours import EVERY_DAY, Quiet
+from bot.rotation.ticket import PATTERN_MOST, TICKET, TicketPattern, wrong_with
 from bot.settings.sentinels import EXAMPLE, SCHEMES, sentinels_in
 
 NUMBER, SWITCH, PORT = "a number", "true or false", "a port"
@@ -108,10 +109,37 @@ def _is_page_of_a_key(value: str) -> str:
     return value
 
 
+def _ticket_pattern(value: Any) -> Any:
+    """Read a pattern, and behind a => the template of a link."""
+    if not isinstance(value, str):
+        return value
+    before, arrow, after = value.rpartition("=>")
+    pattern, template = (before.strip(), after.strip()) if arrow else (value.strip(), "")
+    if wrong := wrong_with(pattern):
+        raise told(wrong)
+    if arrow and not _is_template(template):
+        raise told(
+            f"what follows => should be an address with {TICKET} behind the host, of {PATTERN_MOST} letters at most: "
+            f"https://tracker.example.com/browse/{TICKET}"
+        )
+    return TicketPattern(pattern=pattern, template=template)
+
+
+def _is_template(value: str) -> bool:
+    try:
+        _is_page(value.replace(TICKET, "id"))
+        parts = urlsplit(value)
+    except ValueError:
+        return False
+    is_behind = TICKET in value and TICKET not in parts.netloc
+    return parts.scheme == "https" and is_behind and len(value) <= PATTERN_MOST
+
+
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
 Address = Annotated[str, AfterValidator(_is_bare_address)]
 Folder = Annotated[Address, AfterValidator(_ends_in_slash)]
 Page = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address)]
+Tickets = Annotated[TicketPattern, BeforeValidator(_ticket_pattern)]
 KeyPage = Annotated[str, AfterValidator(_is_page_of_a_key)]
 PageFolder = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address), AfterValidator(_ends_in_slash)]
 

@@ -30,7 +30,7 @@ from handlers.views.blocks import (
 )
 from handlers.views.buttons import buttons
 from handlers.views.chart import CHART_MOST, chart
-from handlers.views.links import links
+from handlers.views.links import Places, links, ticket
 from handlers.views.models import models, named
 
 ALARM_MOST, SUMMARY_MOST, NEXT_MOST = 420, 330, 360
@@ -126,7 +126,7 @@ def _after(rotation: Rotation, above: Above, around: Around) -> list[Block]:
     reached = [words.also_reached(rotation.plan)] if rotation.plan.dependents and not rotation.is_over else []
     return [
         *([section("\n".join(details), DETAILS_MOST)] if details else []),
-        context(*reached, _people(rotation), _key_facts(rotation, around)),
+        context(*reached, _people(rotation, around.places), _key_facts(rotation, around)),
     ]
 
 
@@ -179,7 +179,7 @@ ENDED = {State.ROLLING_BACK: "roll back asked for", State.ROLLED_BACK: "rolled b
 """How a person ended a rotation."""
 
 
-def _people(rotation: Rotation) -> str:
+def _people(rotation: Rotation, places: Places) -> str:
     asked = f"asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}"
     started = [f"started by <@{start.by}>, {when(start.at)}" for start in rotation.starts]
     given = [f"approved by <@{a.by}>, {when(a.at)}" for a in rotation.approvals]
@@ -188,5 +188,5 @@ def _people(rotation: Rotation) -> str:
     closed = [f"ended {when(rotation.ended_at)}"] if rotation.ended_at else []
     pushed = [f"reminded {when(nudge.at)}"] if (nudge := reminded(rotation)) else []
     why = [f"why: {code(rotation.why)}"] if rotation.why else []
-    ticket = [f"ticket {code(rotation.ticket)}"] if rotation.ticket else []
-    return " · ".join([asked, *why, *ticket, *started, *given, *pushed, *ended, *closed])
+    filed = [f"ticket {ticket(rotation, places)}"] if rotation.ticket else []
+    return " · ".join([asked, *why, *filed, *started, *given, *pushed, *ended, *closed])

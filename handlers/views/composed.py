@@ -39,6 +39,6 @@ def _replies(
     rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], around: Around, *, attached: bool = False
 ) -> Iterator[Reply]:
     """Yield the replies; each mentions those alone who have something to do."""
-    told = milestones(rotation, approvers, unlisted, attached=attached)
+    told = milestones(rotation, approvers, unlisted, around.places, attached=attached)
     for reply in (*told, *reminders(rotation, approvers, around.escalation)):
         yield calling(reply, rotation.requested_by, around.team_url)

@@ -7,7 +7,7 @@ from bot.rotation.history import Wanted
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from handlers.views.blocks import Block, code, context, link_button, plain, section, when
-from handlers.views.links import OPEN_CARD
+from handlers.views.links import NOWHERE, OPEN_CARD, Places, motive
 from handlers.views.modal import KEY, VALUE, field
 from handlers.views.words import mark, state_label
 
@@ -16,7 +16,7 @@ BY, ENVIRONMENT, SINCE, UNTIL = "by", "environment", "since", "until"
 TITLE = "History"
 
 TEXT_MOST = 200
-LINE_MOST = 600
+LINE_MOST = 1000
 
 
 class Found(NamedTuple):
@@ -58,7 +58,9 @@ def _menu(block_id: str, label: str, hint: str, element: Block) -> Block:
     }
 
 
-def history_page(wanted: Wanted, found: Sequence[Found], begin: int, end: int, total: int) -> Block:
+def history_page(
+    wanted: Wanted, found: Sequence[Found], begin: int, end: int, total: int, places: Places = NOWHERE
+) -> Block:
     """Show a page of what was found; its button, if there is more, shows the next one in the same place."""
     view: Block = {"type": "modal", "callback_id": HISTORY_PAGE, "title": plain(TITLE), "close": plain("Close")}
     if end < total:
@@ -66,7 +68,7 @@ def history_page(wanted: Wanted, found: Sequence[Found], begin: int, end: int, t
         view |= {"submit": plain("Next page"), "private_metadata": f"{number} {wanted.model_dump_json()}"}
     unreadable = end - begin - len(found)
     left = [context(f"{unreadable} of them can't be read by this version of Keyturn.")] if unreadable else []
-    return view | {"blocks": [section(_title(begin, end, total)), *map(_line, found), *left]}
+    return view | {"blocks": [section(_title(begin, end, total)), *(_line(one, places) for one in found), *left]}
 
 
 def _title(begin: int, end: int, total: int) -> str:
@@ -76,11 +78,11 @@ def _title(begin: int, end: int, total: int) -> str:
     return f"{plural(total, 'rotation')}.{part}"
 
 
-def _line(found: Found) -> Block:
+def _line(found: Found, places: Places) -> Block:
     rotation, link = found
     name = code(rotation.plan.old_key.display_name, 60)
     approved = ", ".join(f"<@{approval.by}>" for approval in rotation.approvals)
-    why = f"\n{code(rotation.motive, 200)}" if rotation.motive else ""
+    why = f"\n{motive(rotation, places, 200)}" if rotation.motive else ""
     said = section(
         f"{mark(rotation)} {name}: {state_label(rotation)} · `{rotation.id}`\n"
         f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}"

@@ -26,7 +26,7 @@ from handlers.views.blocks import (
     visible,
     when,
 )
-from handlers.views.links import OPEN_CARD
+from handlers.views.links import NOWHERE, OPEN_CARD, Places, motive
 from handlers.views.words import mark, state_label
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ VALUE_MOST = 150
 
 SPOKEN_MOST = 75
 
-LINE_MOST = 600
+LINE_MOST = 1000
 """Characters of one line."""
 
 Links = Mapping[str, str]
@@ -72,15 +72,15 @@ DOES: Mapping[Action, str] = {
 """What a person does about a rotation that waits for them; an approval counts for what is shown, so the card has it."""
 
 
-def home(overview: Overview, links: Links, now: datetime) -> Block:
+def home(overview: Overview, links: Links, now: datetime, places: Places = NOWHERE) -> Block:
     """Draw the tab of a full member."""
     parts = (
         _top(overview),
-        _waiting(overview, links),
-        _under_way(overview, links),
+        _waiting(overview, links, places),
+        _under_way(overview, links, places),
         _due(overview, links),
         _keys(overview, now),
-        _last(overview, links),
+        _last(overview, links, places),
         [context(f"As of {when(now)}. Open this tab again to see it as it is then.") | {"block_id": AS_OF}],
     )
     return _view([block for part in parts for block in part])
@@ -100,17 +100,17 @@ def _top(overview: Overview) -> list[Block]:
     return actions([*pick, button("History…", HOME_HISTORY, "home")])
 
 
-def _waiting(overview: Overview, links: Links) -> Iterator[Block]:
+def _waiting(overview: Overview, links: Links, places: Places) -> Iterator[Block]:
     yield header("Waits for you")
     more = "`/rotate-key status` lists all."
     empty = "Nothing. Keyturn shows here what you can do for a rotation: give a secret, decide at a stop, approve."
-    yield from _listed(overview.waiting, lambda one: _asked(one, links), WAITING_MOST, more, empty)
+    yield from _listed(overview.waiting, lambda one: _asked(one, links, places), WAITING_MOST, more, empty)
 
 
-def _asked(waiting: Waiting, links: Links) -> Block:
+def _asked(waiting: Waiting, links: Links, places: Places) -> Block:
     rotation, first = waiting
     link, act = links.get(rotation.id, ""), first[0]
-    said = f"{_state(rotation)}\n{DOES.get(act, ON_CARD)} {_asked_for(rotation)}"
+    said = f"{_state(rotation)}\n{DOES.get(act, ON_CARD)} {_asked_for(rotation, places)}"
     if act is not Action.ENTER_SECRET:
         return section(said, LINE_MOST) | _opening(link)
     place = f" <{link}|Open its card.>" if link else ""
@@ -122,16 +122,16 @@ def _opening(link: str) -> Block:
     return {"accessory": link_button("Open card ↗", OPEN_CARD, link)} if link else {}
 
 
-def _under_way(overview: Overview, links: Links) -> Iterator[Block]:
+def _under_way(overview: Overview, links: Links, places: Places) -> Iterator[Block]:
     yield header("Under way")
     nothing = "Nothing else" if overview.waiting else "Nothing"
     empty = f"{nothing}. `/rotate-key NAME` in a channel shows what uses a key, and changes nothing yet."
     more = "`/rotate-key status` lists all."
-    yield from _listed(overview.others, lambda one: _line(one, links), UNDER_WAY_MOST, more, empty)
+    yield from _listed(overview.others, lambda one: _line(one, links, places), UNDER_WAY_MOST, more, empty)
 
 
-def _line(rotation: Rotation, links: Links) -> Block:
-    said = section(f"{_state(rotation)}\n{_asked_for(rotation)}", LINE_MOST)
+def _line(rotation: Rotation, links: Links, places: Places) -> Block:
+    said = section(f"{_state(rotation)}\n{_asked_for(rotation, places)}", LINE_MOST)
     return said | _opening(links.get(rotation.id, ""))
 
 
@@ -143,8 +143,8 @@ def _state(rotation: Rotation) -> str:
     return f"{mark(rotation)} {name}: {sentence(said, 300)}"
 
 
-def _asked_for(rotation: Rotation) -> str:
-    why = f" {code(rotation.motive, 120)}" if rotation.motive else ""
+def _asked_for(rotation: Rotation, places: Places) -> str:
+    why = f" {said}" if (said := motive(rotation, places)) else ""
     return f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}.{why}"
 
 
@@ -195,22 +195,22 @@ def _rotate(key: ProviderKey) -> Block:
     return button("Rotate", HOME_ROTATE, key.id) | {"accessibility_label": spoken}
 
 
-def _last(overview: Overview, links: Links) -> Iterator[Block]:
+def _last(overview: Overview, links: Links, places: Places) -> Iterator[Block]:
     yield header("Last rotations")
     if not overview.last:
         yield section("None has ended yet. What ends is listed here, with a link to its card and its receipt.")
         return
-    yield section("\n".join(f"• {_ended(rotation, links)}" for rotation in overview.last))
+    yield section("\n".join(f"• {_ended(rotation, links, places)}" for rotation in overview.last))
     yield context("`/rotate-key history` lists more.")
 
 
-def _ended(rotation: Rotation, links: Links) -> str:
+def _ended(rotation: Rotation, links: Links, places: Places) -> str:
     link, at = links.get(rotation.id, ""), rotation.ended_at or rotation.requested_at
     name = code(rotation.plan.old_key.display_name, 60)
     place = f" (<{link}|open>)" if link else ""
-    return (
-        f"{mark(rotation)} {name}: {state_label(rotation)}, {when(at)}, asked for by <@{rotation.requested_by}>{place}"
-    )
+    why = f", {said}" if (said := motive(rotation, places)) else ""
+    who = f"asked for by <@{rotation.requested_by}>"
+    return f"{mark(rotation)} {name}: {state_label(rotation)}, {when(at)}, {who}{why}{place}"
 
 
 def _listed(parts: Sequence[T], draw: Callable[[T], Block], most: int, more: str, empty: str) -> Iterator[Block]:

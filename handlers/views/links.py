@@ -11,7 +11,8 @@ from bot.rotation.inventory import ProviderKey
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import GUIDE, guide_to
-from handlers.views.blocks import Block, actions, code, link_button, section
+from bot.rotation.ticket import TicketPattern
+from handlers.views.blocks import Block, actions, code, escaped, link_button, section, visible
 
 OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD = "open_guide", "open_aisix", "open_provider", "open_card"
 OPEN_PAGE = "open_page"
@@ -29,6 +30,7 @@ class Places(NamedTuple):
     """The folder with the documents, ending in a slash."""
 
     dashboard: str = ""
+    tickets: TicketPattern | None = None
 
 
 NOWHERE = Places()
@@ -83,6 +85,18 @@ def _links(rotation: Rotation, places: Places) -> Iterator[Block]:
         yield link_button("Open in AISIX", OPEN_AISIX, places.dashboard.replace(KEY, quote(_key(rotation), safe="")))
     if page := revoked_at(rotation):
         yield link_button(f"Open {page.name}'s key page ↗", OPEN_PROVIDER, page.url)
+
+
+def ticket(rotation: Rotation, places: Places) -> str:
+    """Show the ticket as a link; as plain text where it opens nothing, as one that was given before the pattern."""
+    url = places.tickets.link(rotation.ticket) if places.tickets else ""
+    return f"<{escaped(url)}|{escaped(visible(rotation.ticket))}>" if url else code(rotation.ticket)
+
+
+def motive(rotation: Rotation, places: Places, most: int = 120) -> str:
+    """Show the reason and the ticket in one line; empty if neither was given."""
+    why = [code(rotation.why, most)] if rotation.why else []
+    return " · ".join([*why, *([ticket(rotation, places)] if rotation.ticket else [])])
 
 
 def _needs_look(rotation: Rotation) -> bool:

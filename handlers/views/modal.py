@@ -16,6 +16,7 @@ from bot.rotation.policy import (
     shown_unproved,
 )
 from bot.rotation.record import Rotation
+from bot.rotation.ticket import TICKET_MOST, TicketPattern
 from handlers.views import evidence
 from handlers.views.blocks import (
     Block,
@@ -46,7 +47,6 @@ VALUE = "value"
 FIELD_MOST = 3000
 NAME_FIELD_MOST = 200
 REASON_MOST = 300
-TICKET_MOST = 80
 OPTIONS_MOST, BOXES_MOST = 100, 10
 LABEL_MOST = DESCRIPTION_MOST = 75
 """Characters in an option of a menu, or of a box to tick."""
@@ -155,7 +155,9 @@ NOT_LATER = (
 KEPT = "It goes to AISIX once, straight from this form. Keyturn does not keep it, log it, or show it again."
 
 
-def secret_form(rotation: Rotation, proposed_name: str, *, require_reason: bool = False) -> Block:
+def secret_form(
+    rotation: Rotation, proposed_name: str, *, require_reason: bool = False, tickets: TicketPattern | None = None
+) -> Block:
     """Ask for the new secret. The form never contains a secret: neither the old one nor what was typed."""
     doubt = evidence.in_doubt(rotation)
     return {
@@ -170,12 +172,17 @@ def secret_form(rotation: Rotation, proposed_name: str, *, require_reason: bool 
             alert(VISIBLE),
             *_secret(HINTS.get(family(rotation.plan.old_key) or "")),
             field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
-            field(TICKET, "Ticket", "Its number or link.", TICKET_MOST, optional=True, initial=rotation.ticket),
+            field(TICKET, "Ticket", _looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
             field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
             section(f"*What comes next:* {_next(rotation)}"),
             context(KEPT, *([doubt] if doubt else [])),
         ],
     }
+
+
+def _looks(tickets: TicketPattern | None) -> str:
+    """Say what a ticket looks like."""
+    return f"It has to fit {tickets.pattern}" if tickets else "Its number or link."
 
 
 def take_back_form(rotation: Rotation) -> Block:

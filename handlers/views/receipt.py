@@ -11,13 +11,13 @@ from bot.rotation.record import Approval, Rotation
 from handlers.views import evidence, exposure, revoking, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
 from handlers.views.export import name_of
-from handlers.views.links import revoked_at
+from handlers.views.links import NOWHERE, Places, revoked_at, ticket
 from handlers.views.replies import Reply, few, named, parted
 
 
-def receipt(rotation: Rotation, *, attached: bool = False) -> Iterator[Reply]:
+def receipt(rotation: Rotation, places: Places = NOWHERE, *, attached: bool = False) -> Iterator[Reply]:
     """Summarize a rotation whose old key is gone; its last line is never cut. An *attached* file lists the models."""
-    lines = list(_lines(rotation))
+    lines = list(_lines(rotation, places))
     models = _exceptions(rotation) if attached else list(_model_lines(rotation))
     revoke = f"{revoking.still_works(rotation)}: revoke it there{revoking.due(rotation)}."
     if rotation.revocation and not rotation.is_owed:
@@ -40,8 +40,8 @@ def _edition(rotation: Rotation) -> str:
     return f"{rotation.state}/{len(rotation.troubles)}{head}{reviewed}"
 
 
-def _lines(rotation: Rotation) -> Iterator[str]:
-    yield from _people(rotation)
+def _lines(rotation: Rotation, places: Places) -> Iterator[str]:
+    yield from _people(rotation, places)
     yield from _times(rotation)
     yield _proof(rotation) if rotation.plan.models else "No model used the key."
     if rotation.accepted and is_accepted(rotation):
@@ -75,7 +75,7 @@ KNOWN = (
 """The facts from the card that the receipt keeps."""
 
 
-def _people(rotation: Rotation) -> Iterator[str]:
+def _people(rotation: Rotation, places: Places) -> Iterator[str]:
     old, new = rotation.plan.old_key, rotation.replacement
     assert new is not None
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) with {code(new.name)} ({code(new.key_id or '')})."
@@ -83,7 +83,7 @@ def _people(rotation: Rotation) -> Iterator[str]:
     if rotation.why:
         yield f"Reason: {code(rotation.why, 300)}."
     if rotation.ticket:
-        yield f"Ticket: {code(rotation.ticket)}."
+        yield f"Ticket: {ticket(rotation, places)}."
     for void in rotation.voids:
         people = "" if void.lapsed else " of " + ", ".join(f"<@{who}>" for who in void.by)
         yield f"Approval{people} void, {when(void.at)}: {words.changed(void)}"

@@ -13,6 +13,7 @@ from bot.rotation.record import Rotation, Trouble, Void
 from bot.rotation.states import WAVE_STEPS, State, Step, StepName
 from handlers.views import alarm, approving, evidence, exposure, pushes, summary, watch, words
 from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, rich, sentence, visible
+from handlers.views.links import NOWHERE, Places
 from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
 from handlers.views.replies import Reply, few, named, parted, reply
@@ -185,7 +186,12 @@ DETAILS: Mapping[StepName, Callable[[Rotation], str]] = {
 
 
 def milestones(
-    rotation: Rotation, approvers: str, unlisted: Sequence[tuple[str, ...]], *, attached: bool = False
+    rotation: Rotation,
+    approvers: str,
+    unlisted: Sequence[tuple[str, ...]],
+    places: Places = NOWHERE,
+    *,
+    attached: bool = False,
 ) -> Iterator[Reply]:
     """Yield every reply for this record, in order.
 
@@ -196,7 +202,9 @@ def milestones(
         yield from _listed(unlisted)
     yield from _on_the_way(rotation, approvers)
     yield from _asking(rotation, approvers)
-    yield from _ending(rotation, approvers, attached=attached)
+    if rotation.deleted_at:
+        yield from receipt(rotation, places, attached=attached)
+    yield from _ending(rotation, approvers)
 
 
 def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -287,9 +295,8 @@ def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
 
 
-def _ending(rotation: Rotation, approvers: str, *, attached: bool) -> Iterator[Reply]:
+def _ending(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.deleted_at:
-        yield from receipt(rotation, attached=attached)
         yield from _troubles(rotation, approvers)
         yield from _watch_ended(rotation)
     if rotation.state is State.ROLLED_BACK:

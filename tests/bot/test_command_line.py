@@ -142,6 +142,8 @@ def test_show_says_the_stop_and_what_helps_each_model_with_its_verdict_and_the_a
         "  models    1 of 1 on the new key",
         "            alias-m1 in prod: rejected: 401 from the provider",
     ]
+    for listed in (desk.type("status"), desk.type("history")):
+        assert "because quarterly · OPS-4412" in listed.stdout
     told = json.loads(desk.type("show rabc123 --json").stdout)
     assert (told["why"], told["ticket"]) == ("quarterly", "OPS-4412")
     assert (told["state"], told["step"]["name"], told["stop"]["headline"]) == ("BLOCKED", "recheck", "it stopped")

@@ -28,6 +28,7 @@ from bot.rotation.secret import Submitted, Typed
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import FORWARD, State, StepName, Track
 from bot.rotation.stops import StopKind
+from bot.rotation.ticket import TicketPattern
 from bot.rotation.windows import Windows, read_opening
 from bot.service import RotationService
 from bot.service.verbs import REPLAY_WINDOW
@@ -476,6 +477,20 @@ async def test_a_new_key_stays_under_the_policy_that_names_the_old_one(desk, wri
     given = await give(desk, record, "mine" if written == "pk_old" else "")
     renamed = given.plan.but(old_key=key(name=given.replacement.name))
     assert policy.touches(renamed)
+
+
+@pytest.mark.parametrize(("ticket", "taken"), [("OPS-1", True), ("", True), ("ops 1", False), ("OPS-1 x", False)])
+async def test_a_ticket_has_to_fit_the_pattern_and_may_be_left_out(desk, ticket, taken):
+    desk.service._rules = desk.service.rules.but(ticket_pattern=TicketPattern(pattern=r"OPS-\d+"))  # noqa: SLF001
+    record = await desk.save(rotation())
+
+    if taken:
+        assert (await give(desk, record, "", NEW_SECRET, "", ticket)).ticket == ticket
+        return
+    with pytest.raises(BadInput, match=r"has to fit OPS-\\d\+") as refusal:
+        await give(desk, record, "", NEW_SECRET, "", ticket)
+    assert refusal.value.field == "ticket"
+    assert (await desk.service.load(record.id)).attempt == 0
 
 
 async def test_the_secret_in_use_is_refused(desk):

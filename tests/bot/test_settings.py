@@ -142,6 +142,48 @@ def test_a_page_that_people_open_is_an_address_with_tls_or_on_this_machine(read,
     assert getattr(read(**{name: value}), name.lower()) == kept
 
 
+BROWSE = "https://tracker.example.com/browse/{ticket}"
+
+
+def test_a_ticket_has_a_pattern_and_perhaps_an_address_behind_an_arrow(read):
+    assert read().ticket_pattern is None
+    linked = read(TICKET_PATTERN=rf"OPS-\d+ => {BROWSE}").ticket_pattern
+    plain = read(TICKET_PATTERN=r"(?:OPS|NET)-\d+").ticket_pattern
+
+    assert (linked.pattern, linked.template) == (r"OPS-\d+", BROWSE)
+    assert (plain.pattern, plain.template) == (r"(?:OPS|NET)-\d+", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("OPS-(", "the pattern is no regular expression"),
+        ("a" * 201, "the pattern should have 1 to 200 letters"),
+        (f"=> {BROWSE}", "the pattern should have 1 to 200 letters"),
+        (r"(\w+)+", "the pattern should repeat no group"),
+        *(
+            (f"OPS => {template}", "what follows => should be an address with {ticket} behind the host")
+            for template in (
+                "",
+                "https://tracker.example.com/",
+                "http://tracker.example.com/{ticket}",
+                "http://localhost/{ticket}",
+                "https://{ticket}.example.com/",
+                "https://me:x@tracker.example.com/{ticket}",
+                "https://tracker.example.com/{key}/{ticket}",
+                f"{BROWSE}{'x' * 200}",
+            )
+        ),
+    ],
+)
+def test_a_pattern_of_tickets_that_is_wrong_is_told_in_a_sentence(read, value, why):
+    said = sentence(read, TICKET_PATTERN=value)
+
+    assert said.startswith(f"TICKET_PATTERN is wrong: {why}")
+    assert said.endswith(".")
+    assert "\n" not in said
+
+
 @pytest.mark.parametrize("name", ["SLACK_BOT_TOKEN", "AISIX_CLOUD_API", "AISIX_ADMIN_TOKEN", "APPROVERS"])
 @pytest.mark.parametrize("how", [None, ""])
 def test_a_setting_that_is_missing_or_empty_is_named(read, name, how):

@@ -127,6 +127,7 @@ def rules(**fields: Any) -> Rules:
         "approvals_required": 1,
         "self_approval": False,
         "require_reason": False,
+        "ticket_pattern": None,
         "escalation": frozenset(),
     }
     others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": (), "step_up": False}

@@ -912,6 +912,15 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_a_reason_or_a_ticket_that_holds_a_secret_is_refused_at_its_field_and_not_repeated",
             "pass",
         ),
+        "A pattern of tickets takes years to match what somebody types, and the bot does nothing else.": Guard(
+            r"""if re.search(r"\)(?:[*+?]|\{)", bare):""",
+            "test_a_pattern_that_could_take_years_or_fits_nothing_is_refused",
+        ),
+        "A ticket leads to another page than the settings name.": Guard(
+            'quote(ticket, safe="")',
+            "test_a_ticket_stays_within_its_part_of_the_address_and_a_long_address_is_none",
+            "ticket",
+        ),
         "A secret hangs on an error that the service raises, and so comes back to the handler.": Guard(
             "            shape.forget_locals(error)\n", "test_a_secret_never_comes_back_to_the_handler"
         ),
