@@ -16,7 +16,7 @@ from handlers.views.blocks import STATUS_MARKS, Block, code, escaped, message, r
 from handlers.views.links import NOWHERE, Places
 from handlers.views.pushes import key_of as _key
 from handlers.views.receipt import receipt, vouched
-from handlers.views.replies import Reply, few, named, parted, reply
+from handlers.views.replies import PERSON, Reply, few, named, parted, reply
 from handlers.views.talk import talk
 
 if TYPE_CHECKING:
@@ -234,10 +234,11 @@ def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
 
 
 def _exposed(rotation: Rotation, approvers: str) -> Iterator[Reply]:
-    """Tell the approvers of a leak at once."""
+    """Tell the approvers of a leak at once; whoever reported it knows."""
     if exposed := rotation.exposed:
         who = f"{_key(rotation)} is exposed, says <@{exposed.by}>. {approvers}"
-        yield reply(f"exposed:{exposed.at.isoformat()}", "\n".join([who, *exposure.lines(rotation)]))
+        asks = frozenset(PERSON.findall(approvers)) - {exposed.by}
+        yield reply(f"exposed:{exposed.at.isoformat()}", "\n".join([who, *exposure.lines(rotation)]), asks)
     for use, said in zip(uses(rotation), exposure.attacks(rotation), strict=True):
         yield reply(f"attack:{use.environment}", f"{_key(rotation)}: {said} {approvers}")
 
