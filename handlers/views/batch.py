@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bot.rotation.batch import MOST, Batch, Entry, Standing, standing
+from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from handlers.views.blocks import (
     Block,
@@ -128,8 +129,8 @@ def _buttons(batch: Batch, covers: Mapping[str, str]) -> list[Block]:
     approve = " ".join([batch.id, *(f"{id_}:{mark}" for id_, mark in covers.items())])
     ask = confirm(
         "Approve all that is ready?",
-        f"{len(covers)} old keys are deleted for good, each after its own last look. What has changed since this "
-        "message was drawn is left out.",
+        f"{plural(len(covers), 'old key')} {'is' if len(covers) == 1 else 'are'} deleted for good, each after its own "
+        "last look. What has changed since this message was drawn is left out.",
         "Approve",
         "Not yet",
         dangerous=True,

@@ -16,7 +16,7 @@ from playwright.async_api import async_playwright
 from sandbox.page.server import Page
 from tests.browser.people import BROWSER
 from tests.support.documents import ROOT
-from tests.support.pictures import GOLDEN, KEPT, PICTURES, note, sources
+from tests.support.pictures import GOLDEN, KEPT, PAGES, PICTURES, note, sources
 
 ALL = ROOT / "var/pictures"
 READER: dict[str, Any] = {"locale": "en-GB", "timezone_id": "UTC"}
@@ -44,16 +44,29 @@ async def draw(every: Mapping[Path, Path], look: Mapping[str, Any]) -> None:
         await browser.close()
 
 
+async def draw_pages(pages: Mapping[Path, str], look: Mapping[str, Any]) -> None:
+    """Draw pages of the bot to their pictures, as a browser shows them."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(**BROWSER)
+        tab = await (await browser.new_context(**READER, **look)).new_page()
+        for picture, html in pages.items():
+            await tab.set_content(html)
+            await tab.locator("main").screenshot(path=picture, animations="disabled")
+        await browser.close()
+
+
 def main(names: list[str]) -> None:
     """Draw the golden files that *names* begin, or all of them; and what the documents show."""
     wanted = [golden for golden in sorted(GOLDEN.glob("*.json")) if golden.stem.startswith(tuple(names) or "")]
     for name, look in LOOKS.items():
         (ALL / name).mkdir(parents=True, exist_ok=True)
         asyncio.run(draw({ALL / name / f"{golden.stem}.png": golden for golden in wanted}, look))
+        asyncio.run(draw_pages({ALL / name / f"{page}.png": html() for page, html in PAGES.items()}, look))
     kept = {KEPT / f"{name}.png": GOLDEN / f"{golden}.json" for name, golden in PICTURES.items()}
     asyncio.run(draw(kept, DOCUMENTS))
+    asyncio.run(draw_pages({KEPT / f"{name}.png": html() for name, html in PAGES.items()}, DOCUMENTS))
     note(sources())
-    print(f"Drawn: {len(kept)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
+    print(f"Drawn: {len(kept) + len(PAGES)} to {KEPT.relative_to(ROOT)}, the others to {ALL.relative_to(ROOT)}.")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 MOST, MOST_OF_A_FILM = 150_000, 1_500_000
 """Bytes of a picture, and of the moving one: everybody who opens the README loads it."""
 
-NAMES = sorted([*p.PICTURES, p.MOVING.stem])
+NAMES = sorted([*p.PICTURES, *p.PAGES, p.MOVING.stem])
 
 
 def test_every_picture_was_drawn_from_its_golden_files_as_they_are_now_and_no_other_is_kept() -> None:
@@ -29,7 +29,7 @@ def test_the_moving_picture_moves_and_is_small() -> None:
     assert len(content) < MOST_OF_A_FILM
 
 
-@pytest.mark.parametrize("name", p.PICTURES)
+@pytest.mark.parametrize("name", [*p.PICTURES, *p.PAGES])
 def test_a_picture_is_a_small_png(name: str) -> None:
     content = (p.KEPT / f"{name}.png").read_bytes()
     width, height = struct.unpack(">II", content[16:24])

@@ -97,6 +97,15 @@ BATCH = Batch(
         *MANY[:2],
     ),
 )
+FIVE = BATCH.but(
+    entries=tuple(
+        Entry(key_id=f"pk_{n}", name=name, rotation=f"rbatch{n + 3}" if n < 3 else "")
+        for n, name in enumerate(
+            ("OpenAI production", "OpenAI staging", "Anthropic production", "Azure batch", "Mistral")
+        )
+    )
+)
+UNDER_WAY: Mapping[str, Rotation] = {**MEMBERS, "rbatch5": r.running("verify").but(id="rbatch5")}
 HALT = Halt(rotation="rbatch5", why="rolled back", at=r.at(800))
 REFUSED_TOKEN = "AISIX refused the admin token (403): it needs the read and the write scope."
 
@@ -417,6 +426,7 @@ MESSAGES: Mapping[str, Case] = {
     "batch-halted": lambda: digest(BATCH.but(halt=HALT), MEMBERS, {}, {}),
     "batch-ready": lambda: digest(BATCH, MEMBERS, {}, dict.fromkeys(MEMBERS, "0" * 16)),
     "batch-ended": lambda: digest(BATCH.but(ended_at=r.at(900), ended_by="U_APPROVER"), MEMBERS, {}, {}),
+    "batch-of-five": lambda: digest(FIVE, UNDER_WAY, dict.fromkeys(UNDER_WAY, LINK), {"rbatch4": "0" * 16}),
     "batch-50-hostile": lambda: digest(BATCH.but(entries=MANY), {}, {}, {}),
     "answer-approved": lambda: {"text": approved([r.NAME], [("Anthropic", "What you saw is not what is asked now.")])},
     "answer-approved-none": lambda: {"text": approved([], [(r.HOSTILE, "Somebody rolled it back.")])},

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from bot.rotation.actions import Action
+from handlers.views.page import approval
+from tests.handlers import records as r
 from tests.support.documents import ROOT
 
 GOLDEN = ROOT / "tests/handlers/golden"
@@ -55,11 +58,29 @@ PICTURES: Mapping[str, str] = {
     "receipt": "receipt-after-watch",
     "exposed-card": "card-exposed-running",
     "home": "home-requester",
+    "harm": "reply-reminder-harm",
+    "harm-direct": "direct-page",
+    "digest": "batch-of-five",
 }
+
+
+def sign_in_page() -> str:
+    """Return the page on which an approver approves after a sign-in."""
+    return approval(
+        r.listening(r.proved(r.awaiting_approval(tally=r.CALLERS))),
+        Action.DELETE_OLD_KEY,
+        "approver@example.com",
+        "0" * 32,
+    )
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"sign-in-page": sign_in_page}
+"""Pictures of the bot's own pages, which a browser draws as they are."""
 
 
 def sources() -> dict[str, str]:
     goldens = {name: _digest([GOLDEN / f"{golden}.json"]) for name, golden in PICTURES.items()}
+    goldens |= {name: hashlib.sha256(html().encode()).hexdigest() for name, html in PAGES.items()}
     return goldens | {"page": _digest([DRAWING / name for name in MODULES])}
 
 
