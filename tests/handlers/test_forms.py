@@ -328,3 +328,13 @@ async def test_a_form_that_slack_refuses_comes_again_without_alerts_and_so_does_
     assert [block["type"] for block in warnings] == [*tried, later, later, "alert"]
     assert forms.certain(form)["blocks"][1]["type"] == later
     assert all("Slack doesn't hide what you type" in block["text"]["text"] for block in warnings)
+
+
+async def test_a_form_that_slack_does_not_put_in_the_place_of_another_says_what_helps() -> None:
+    client = AsyncMock()
+    await forms_of(client).replace("V1", {"type": "modal", "blocks": []}, "Type it.")
+    assert client.views_update.await_args.kwargs["view_id"] == "V1"
+
+    client.views_update.side_effect = SlackApiError("", {"error": "not_found"})
+    with pytest.raises(SlackAway, match=r"did not open the form\. Type it\."):
+        await forms_of(client).replace("V1", {"type": "modal", "blocks": []}, "Type it.")
