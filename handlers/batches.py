@@ -56,7 +56,8 @@ class BatchDesk:
     async def refresh(self) -> None:
         """Move each open batch on by a step at most; called all the time."""
         for batch_id in await self._rotations.open_batches():
-            if self._now() >= self._later.get(batch_id, self._now()):
+            later = self._later.get(batch_id)
+            if later is None or self._now() >= later:
                 async with self._store.leased(f"batch:{batch_id}", LEASE) as mine:
                     await (self._moved(batch_id) if mine else _nothing())
 

@@ -254,7 +254,7 @@ class People:
             start.by: self._outdated(start, strict.policy) or await self._lapse(strict, start)
             for start in strict.starts
         }
-        note = next(filter(None, whys.values()), None)
+        note = next((f"The start approval no longer counts. {why}" for why in whys.values() if why), None)
         return strict.but(
             starts=tuple(start for start in strict.starts if not whys[start.by]), note=note or strict.note
         )

@@ -75,12 +75,17 @@ IN_STATE: Mapping[State, tuple[Action, ...]] = {
 
 
 def offered(rotation: Rotation) -> tuple[Action, ...]:
-    """Return the buttons of *rotation* now; **I'm on it** comes second while people are paged."""
+    """Return the buttons of *rotation* now; **I'm on it** comes second, or first if no other is advised."""
     buttons = _useful(rotation)
     if not (harmful(rotation) or leaking(rotation)):
         return buttons
-    place = 0 if buttons and buttons[0] in BESIDE else 1
+    place = 1 if buttons and is_advised(buttons[0], rotation) else 0
     return (*buttons[:place], Action.ON_IT, *buttons[place:])
+
+
+def is_advised(first: Action, rotation: Rotation) -> bool:
+    """Return whether *first* is what helps now: a roll back only while callers fail."""
+    return fails_callers(rotation) if first is Action.ROLL_BACK else first not in BESIDE | {Action.REVIEW}
 
 
 def _useful(rotation: Rotation) -> tuple[Action, ...]:
@@ -88,10 +93,11 @@ def _useful(rotation: Rotation) -> tuple[Action, ...]:
 
     A stop offers **Cancel** instead: the only other way to an end may be a secret that the requester never gives, or
     a start that no approver gives.
-    What moves no rotation comes last: what people say to each other, and a task, also of a rotation that is over.
+    What moves no rotation comes last: a task, also of a rotation that is over, what people say to each other, and
+    what is pressed once: the report of a leak, or its review.
     """
     task = OF_A_TASK if rotation.is_owed else ()
-    return (*_for_the_rotation(rotation), *_of_a_leak(rotation), *talk(rotation), *task)
+    return (*_for_the_rotation(rotation), *task, *talk(rotation), *_of_a_leak(rotation))
 
 
 OF_A_TASK = (Action.REVOKED, Action.NOT_NEEDED)

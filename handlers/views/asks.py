@@ -29,10 +29,21 @@ def _parts(rotation: Rotation) -> Iterator[str]:
         f"a soak of {said(policy.soak)}": policy.soak,
         "a proof": policy.require_proof,
         "a reason": policy.require_reason,
-        f"moves only {times(policy.move)}": policy.move,
-        f"a delete only {times(policy.delete)}": policy.delete,
+        _hours("moves", policy.move): policy.move,
+        _hours("a delete", policy.delete): policy.delete,
     }
     return (part for part, is_asked in parts.items() if is_asked)
+
+
+def _hours(what: str, windows: tuple[Windows, ...]) -> str:
+    """Say when something may happen, or only when it may not."""
+    if any(each.openings for each in windows):
+        return f"{what} only {times(windows)}"
+    return f"no {what.removeprefix('a ')} in {_frozen(windows)}"
+
+
+def _frozen(windows: tuple[Windows, ...]) -> str:
+    return visible("; ".join(str(freeze) for each in windows for freeze in each.freezes), WINDOWS_MOST)
 
 
 def times(windows: tuple[Windows, ...]) -> str:
@@ -42,4 +53,7 @@ def times(windows: tuple[Windows, ...]) -> str:
 
 def delete_times(rotation: Rotation) -> str:
     """Say when the old key may be deleted; empty if at any time."""
-    return f"The old key is deleted only {times(rotation.policy.delete)}." if rotation.policy.delete else ""
+    windows = rotation.policy.delete
+    if any(each.openings for each in windows):
+        return f"The old key is deleted only {times(windows)}."
+    return f"The old key is not deleted in {_frozen(windows)}." if windows else ""

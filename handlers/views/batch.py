@@ -7,6 +7,7 @@ from typing import Any
 from bot.rotation.batch import MOST, Batch, Entry, Standing, standing
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
+from handlers.views import words
 from handlers.views.blocks import (
     Block,
     actions,
@@ -83,10 +84,10 @@ def digest(
     stand = {entry.key_id: standing(entry, rotations) for entry in batch.entries}
     counts = Counter(stand.values())
     counted = ", ".join(f"{counts[each]} {each}" for each in Standing if counts[each])
-    title = f"{_mark(batch, counts)} {len(batch.entries)} keys: {counted}"
+    title = f"{_mark(batch, covers)} {plural(len(batch.entries), 'key')}: {counted}"
     lines = [_line(entry, stand[entry.key_id], rotations, links) for entry in batch.entries]
     paragraphs = [section("\n".join(lines[n : n + PARAGRAPH])) for n in range(0, len(lines), PARAGRAPH)]
-    alarm = _alarm(batch, rotations)
+    alarm = _alarm(batch, rotations) or _next(batch, covers)
     buttons = actions(_buttons(batch, covers))
     asked = f"Asked for by <@{batch.by}>, {when(batch.at)}. Each key has its own card."
     ended = (
@@ -99,8 +100,15 @@ def digest(
     return message(said, blocks)
 
 
-def _mark(batch: Batch, counts: Mapping[Standing, int]) -> str:
-    if batch.halt:
+def _next(batch: Batch, covers: Mapping[str, str]) -> str:
+    """Say what an approver may press here; every other move is on the cards."""
+    if batch.ended_at or not covers:
+        return ""
+    return f"Next: an approver presses *Approve all ready* ({plural(len(covers), 'key')}), or decides on each card."
+
+
+def _mark(batch: Batch, covers: Mapping[str, str]) -> str:
+    if not batch.ended_at and (batch.halt or covers):
         return "🟡"
     return "⚪" if batch.ended_by else "🟢" if batch.ended_at else "🔵"
 
@@ -120,7 +128,8 @@ def _line(entry: Entry, stand: Standing, rotations: Mapping[str, Rotation], link
     rotation, link = rotations.get(entry.rotation), links.get(entry.rotation, "")
     how = state_label(rotation) if rotation else str(stand)
     why = f": {sentence(entry.left_out, 120)}" if entry.left_out else ""
-    return f"{MARKS[stand]} {code(entry.name, 60)}: {how}{why}{f' (<{link}|open>)' if link else ''}"
+    mark = words.mark(rotation) if rotation and stand is Standing.UNDER_WAY else MARKS[stand]
+    return f"{mark} {code(entry.name, 60)}: {how}{why}{f' (<{link}|open>)' if link else ''}"
 
 
 def _buttons(batch: Batch, covers: Mapping[str, str]) -> list[Block]:
@@ -132,7 +141,7 @@ def _buttons(batch: Batch, covers: Mapping[str, str]) -> list[Block]:
         f"{plural(len(covers), 'old key')} {'is' if len(covers) == 1 else 'are'} deleted for good, each after its own "
         "last look. What has changed since this message was drawn is left out.",
         "Approve",
-        "Not yet",
+        "Not now",
         dangerous=True,
     )
     end = confirm(

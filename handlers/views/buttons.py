@@ -53,7 +53,7 @@ def _style(action: Action, rotation: Rotation) -> str | None:
 
 def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.DELETE_OLD_KEY and not flags(rotation):  # else the form asks
-        return confirm("Delete the old key?", deletes(rotation), "Delete", "Not yet", dangerous=True)
+        return confirm("Delete the old key?", deletes(rotation), "Delete", "Not now", dangerous=True)
     if action is Action.START:
         return confirm("Start?", starts(rotation), "Start", "Not now")
     if action is Action.ROLL_BACK:
@@ -61,7 +61,7 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.VERIFY_AGAIN:
         return confirm("Verify again?", _verify_again_text(rotation), "Verify again", "Not now")
     if action is Action.REVOKED:
-        return confirm("Revoked?", REVOKED_TEXT, "Yes, revoked", "Not yet")
+        return confirm("Revoked?", REVOKED_TEXT, "Yes, revoked", "Not now")
     return None
 
 

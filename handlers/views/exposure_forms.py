@@ -48,7 +48,7 @@ def review_form(rotation: Rotation) -> Block:
         "private_metadata": rotation.id,
         "title": plain(Action.REVIEW.value),
         "submit": plain("Give it"),
-        "close": plain("Not yet"),
+        "close": plain("Not now"),
         "blocks": [
             section(f"For the old key of {code(rotation.plan.old_key.display_name)}"),
             alert(NEVER),

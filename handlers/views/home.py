@@ -81,7 +81,7 @@ def home(overview: Overview, links: Links, now: datetime, places: Places = NOWHE
         _due(overview, links),
         _keys(overview, now),
         _last(overview, links, places),
-        [context(f"As of {when(now)}. Open this tab again to see it as it is then.") | {"block_id": AS_OF}],
+        [context(f"As of {when(now)}. Open this tab again for the latest.") | {"block_id": AS_OF}],
     )
     return _view([block for part in parts for block in part])
 
@@ -150,7 +150,7 @@ def _asked_for(rotation: Rotation, places: Places) -> str:
 
 def _due(overview: Overview, links: Links) -> Iterator[Block]:
     yield header("Revocations due")
-    empty = "None. After a delete the old API key still works at its provider: here stands who revokes it, until when."
+    empty = "None. After a delete the old API key still works at its provider: its owner and the due date stand here."
     yield from _listed(overview.due, lambda one: _to_revoke(one, links), DUE_MOST, "Each card has its own.", empty)
 
 

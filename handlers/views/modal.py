@@ -290,7 +290,7 @@ def delete_form(rotation: Rotation) -> Block:
         "private_metadata": f"{rotation.id} {shown_of(rotation)}",
         "title": plain("Delete the old key?"),
         "submit": plain("Delete"),
-        "close": plain("Not yet"),
+        "close": plain("Not now"),
         "blocks": [
             section(f"For {code(rotation.plan.old_key.display_name)}\n{amiss}"),
             section(escaped(deletes(rotation))),

@@ -9,8 +9,9 @@ from handlers.views.links import place_of
 
 
 def still_works(rotation: Rotation) -> str:
-    """Say where an API key still works: deleting it in AISIX does not revoke it there."""
-    return f"{_credential(rotation)} still works at {_provider(rotation)}"
+    """Say where an API key still works: deleting it in AISIX does not revoke it there; a new one may never have."""
+    is_new = rotation.revocation is not None and rotation.revocation.which is Which.NEW
+    return f"{_credential(rotation)} {'may still work' if is_new else 'still works'} at {_provider(rotation)}"
 
 
 def _credential(rotation: Rotation) -> str:

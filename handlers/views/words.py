@@ -13,7 +13,7 @@ from bot.rotation.attention import (
     open_questions,
     open_void,
 )
-from bot.rotation.exposure import is_back_in_use, is_still_due
+from bot.rotation.exposure import is_back_in_use, is_still_due, review_is_due
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -233,7 +233,8 @@ LAST_LOOK = "Checking everything once more; then Keyturn deletes the old key."
 
 
 def _watching(rotation: Rotation) -> str:
-    return _revoking(rotation) if any(watch.wrong_now(rotation)) else f"Done. {_revoking(rotation)}"
+    is_open = any(watch.wrong_now(rotation)) or review_is_due(rotation)
+    return _revoking(rotation) if is_open else f"Done. {_revoking(rotation)}"
 
 
 def _revoking(rotation: Rotation) -> str:

@@ -76,9 +76,8 @@ async def test_a_start_of_somebody_who_could_not_give_it_now_moves_nothing(tenan
     again = await machine.ended(given)
 
     assert (again.state, again.moved, again.starts) == (State.AWAITING_START, (), ())
-    assert again.note == {
-        "by hand": None, "requester": "The requester can't approve.", "left": "This account is deactivated.",
-    }[way]  # fmt: skip
+    why = {"by hand": "", "requester": "The requester can't approve.", "left": "This account is deactivated."}[way]
+    assert again.note == (f"The start approval no longer counts. {why}" if why else None)
 
 
 async def test_a_start_waits_while_slack_does_not_say_who_may(tenancy, monkeypatch):

@@ -57,7 +57,7 @@ def release(page: Page) -> None:
     says(page, "waiting for an approver")
     expect(page.locator("#messages .only-you")).to_have_count(0)
     press(page, "Delete old key")
-    confirm(page, "Not yet")
+    confirm(page, "Not now")
     says(page, "waiting for an approver")
     press(page, "Delete old key")
     confirm(page, "Delete")

@@ -235,7 +235,7 @@ ROTATIONS: Mapping[str, Rotation] = {
     ),
     "awaiting-start": r.awaiting_start(),
     "awaiting-start-again": r.awaiting_start(
-        note="This account is deactivated.",
+        note="The start approval no longer counts. This account is deactivated.",
         nudges=(Nudge(about=f"waits:start:{r.at(33).isoformat()}", at=r.at(14_433), number=1),),
     ),
     "awaiting-start-half-way": r.in_waves("cut-over", 1, 1, 1).but(

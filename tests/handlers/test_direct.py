@@ -138,9 +138,9 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
             "Delete old key",
             "Roll back",
             "Verify again",
-            "This secret is exposed",
             "Not yet",
             "Ask the requester",
+            "This secret is exposed",
             "Open in AISIX",
         ]
     ]

@@ -159,9 +159,9 @@ async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: 
             "Delete old key",
             "Roll back",
             "Verify again",
-            "This secret is exposed",
             "Not yet",
             "Ask the requester",
+            "This secret is exposed",
             "Open in AISIX",
         ]
     ]

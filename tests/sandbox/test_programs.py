@@ -14,7 +14,7 @@ TOLD = (
     "masked here; Slack itself shows it",
     "stopped: the new secret was refused",
     "to @requester only: Only an approver other than @requester can do this.",
-    "[ Not yet ]  [ Delete ]",
+    "[ Not now ]  [ Delete ]",
     "Receipt",
     "✔ No request failed.",
     "✔ The old key is gone.",

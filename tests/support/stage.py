@@ -71,7 +71,10 @@ TICK = 0.02
 
 @asynccontextmanager
 async def loop_clock(began: datetime | None) -> AsyncIterator[Callable[[], datetime]]:
-    """Yield a clock that stands still where the loop gets no turn: no limit is met for want of a processor."""
+    """Yield a clock that all but stands still where the loop gets no turn: no limit is met for want of a processor.
+
+    As with a real clock, no two readings are the same.
+    """
     now = began or datetime.now(UTC)
 
     async def tick() -> None:
@@ -80,9 +83,14 @@ async def loop_clock(began: datetime | None) -> AsyncIterator[Callable[[], datet
             await asyncio.sleep(TICK)
             now += timedelta(seconds=TICK)
 
+    def read() -> datetime:
+        nonlocal now
+        now += timedelta(microseconds=1)
+        return now
+
     ticking = asyncio.create_task(tick())
     try:
-        yield lambda: now
+        yield read
     finally:
         ticking.cancel()
 
