@@ -98,6 +98,14 @@ async def test_the_word_of_the_requester_or_an_approver_ends_the_task_and_nothin
         await desk.service.revoked(record.id, by=by)
 
 
+async def test_nobody_else_says_that_it_is_revoked(desk):
+    record = await desk.save(done())
+
+    with pytest.raises(NotAllowed, match="or an approver can do this"):
+        await desk.service.revoked(record.id, by="U_MEMBER")
+    assert await desk.store.load(record.id) == record
+
+
 async def test_only_an_approver_other_than_the_requester_says_that_it_need_not_be_and_why(desk):
     record = await desk.save(done())
 

@@ -88,6 +88,15 @@ async def test_nobody_asks_themselves_and_nobody_answers_for_another(desk):
     assert await desk.store.load(saved.id) == saved
 
 
+@pytest.mark.parametrize("by", ["U_REQUESTER", "U_MEMBER"])
+async def test_only_an_approver_other_than_the_requester_puts_a_delete_off(desk, by):
+    saved = await desk.save(waiting())
+
+    with pytest.raises(NotAllowed, match="Only an approver other than"):
+        await desk.service.not_yet(saved.id, "the vendor looks into it", by=by)
+    assert await desk.store.load(saved.id) == saved
+
+
 def test_a_record_holds_so_many_questions():
     one = Question(by="U_APPROVER", at=NOW, text="one?")
 

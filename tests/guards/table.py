@@ -52,6 +52,37 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if any(approval.by == permissions.person.id for approval in rotation.approvals):",
             "test_one_approver_approves_once",
         ),
+        "Anybody in the channel says that a credential is revoked, and nobody is reminded of it any more.": Guard(
+            "check_may_steer(rotation, await self._people.permissions(by))\n"
+            "        check_offered(rotation, Action.REVOKED)",
+            "test_nobody_else_says_that_it_is_revoked",
+            "check_offered(rotation, Action.REVOKED)",
+        ),
+        "The requester alone says that a credential need not be revoked.": Guard(
+            "check_may_accept(rotation, permissions, self_approval=rotation.self_approval)\n"
+            "        check_offered(rotation, Action.NOT_NEEDED)",
+            "test_only_an_approver_other_than_the_requester_says_that_it_need_not_be_and_why",
+            "check_offered(rotation, Action.NOT_NEEDED)",
+        ),
+        "Anybody asks the requester in an approver's name.": Guard(
+            "        check_may_ask(rotation, await self._people.permissions(by, rotation.policy))\n",
+            "test_nobody_asks_themselves_and_nobody_answers_for_another",
+        ),
+        "Somebody else answers what an approver asked the requester.": Guard(
+            "        check_may_answer(rotation, await self._people.permissions(by))\n",
+            "test_nobody_asks_themselves_and_nobody_answers_for_another",
+        ),
+        "Anybody in the channel puts a delete off, and voids what approvers gave.": Guard(
+            "check_may_accept(rotation, permissions, self_approval=rotation.self_approval)\n"
+            "        check_offered(rotation, Action.NOT_YET)",
+            "test_only_an_approver_other_than_the_requester_puts_a_delete_off",
+            "check_offered(rotation, Action.NOT_YET)",
+        ),
+        "A second approver deletes with an approval of before somebody said “not yet”.": Guard(
+            "put_off=(*others, said), approvals=(), voids=voids",
+            "test_approvals_before_a_not_yet_are_void",
+            "put_off=(*others, said)",
+        ),
         "A button on an old card does what this moment does not offer.": Guard(
             "if action not in offered(rotation):", "test_what_is_no_longer_offered_is_refused_by_the_name_of_its_button"
         ),
