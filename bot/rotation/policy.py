@@ -57,7 +57,7 @@ class Permissions(Frozen):
     may_request: bool = False
     approver: bool = False
     escalated: bool = False
-    """Whether they are in ESCALATION; only known where somebody says that they take care of harm."""
+    """Whether they are in ESCALATION; only known where somebody says that they take care of harm, and on Home."""
 
 
 IN_STATE: Mapping[State, tuple[Action, ...]] = {

@@ -70,10 +70,10 @@ class Homes(Ages):
 
     async def _seen(self, person: str, people: People, sights: Sights) -> Seen:
         try:
-            permissions = await people.permissions(person)
+            permissions = await people.paged(person)
             check_member(permissions.person)
             policies = {one.policy for one in (*sights.under_way, *sights.due, *sights.last)}
-            under = {policy: await people.permissions(person, policy) for policy in policies}
+            under = {policy: await people.paged(person, policy) for policy in policies}
         except (NotAllowed, Unanswerable) as refusal:
             return refusal
         return overview(sights, permissions, under)

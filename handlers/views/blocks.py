@@ -84,6 +84,11 @@ def when(moment: datetime) -> str:
     return f"<!date^{int(moment.timestamp())}^{CLOCK}|{_fallback(moment)}>"
 
 
+def countdown(moment: datetime) -> str:
+    """Show a time and how far away it is when somebody looks: "16:02:00 (in 2 hours)"."""
+    return f"<!date^{int(moment.timestamp())}^{CLOCK} ({{ago}})|{_fallback(moment)}>"
+
+
 def minute(moment: datetime) -> str:
     """Show a time to the minute, for what is told of many things at once."""
     start = moment.replace(second=0, microsecond=0)

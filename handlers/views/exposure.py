@@ -9,7 +9,7 @@ from bot.rotation.parts import Exposure, Review
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from handlers.views import revoking
-from handlers.views.blocks import code, duration, when
+from handlers.views.blocks import code, countdown, duration, when
 from handlers.views.links import place_of
 
 UNKNOWN = "unknown"
@@ -35,7 +35,7 @@ def _exposed(rotation: Rotation, exposed: Exposure) -> str:
     key = f"exposed key is {_back(rotation)}" if is_back_in_use(rotation) else "old key is exposed"
     return (
         f"▲ *The {key}*: it works for anyone who has it until it's revoked at {place}. "
-        f"Revoke it by {when(exposed.revoke_by)}, {within} after the report."
+        f"Revoke it by {countdown(exposed.revoke_by)}, {within} after the report."
     )
 
 

@@ -9,14 +9,15 @@ from redis.asyncio import Redis
 from slack_sdk.errors import SlackApiError
 
 from bot.rotation.overview import Overview
-from bot.rotation.record import Rotation
+from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State
 from bot.storage.visitors import LATELY, Visitors
 from handlers.home import MOST, REFRESH_EVERY, HomeTab
+from handlers.views.links import NOWHERE
 from sandbox.slack import check_view
 from sandbox.slack.reading import plain
 from tests.bot.conftest import Desk
-from tests.bot.values import NAMESPACE, NOW
+from tests.bot.values import NAMESPACE, NOW, running
 
 LIMITED = SimpleNamespace(data={"ok": False, "error": "ratelimited"}, status_code=429, headers={"Retry-After": "30"})
 
@@ -38,6 +39,8 @@ class Tabs:
 
 
 class Links:
+    places = NOWHERE
+
     async def link(self, rotation: Rotation) -> str:
         return f"https://keyturn.slack.com/archives/{rotation.channel}/p1"
 
@@ -166,3 +169,16 @@ async def test_group_members_are_asked_for_once_for_everybody(house: House) -> N
 
     assert all(isinstance(one, Overview) for one in seen.values())
     assert house.desk.slack.asked.count("S_APPROVERS") == 1
+
+
+async def test_harm_waits_on_the_home_of_those_in_escalation_too(house: House, desk: Desk) -> None:
+    wrong = Trouble(at=NOW, about="chat", sentence="chat does not answer")
+    await desk.save(running(deleted_at=NOW, troubles=(wrong,)))
+    for person in ("U_ONCALL", "U_COLLEAGUE"):
+        await house.home.open(person)
+
+    waits = {who: shown.partition("Under way")[0] for who, shown in house.tabs.shown.items()}
+    assert {who: "say there whether you take care of it" in said for who, said in waits.items()} == {
+        "U_ONCALL": True,
+        "U_COLLEAGUE": False,
+    }

@@ -38,6 +38,8 @@ def test_every_button_has_its_check_and_the_words_for_whom_it_waits() -> None:
         (r.awaiting_approval(), GUEST, None),
         (STOPS["unverified"], MEMBER, None),
         (r.completed(), APPROVER, None),
+        (r.in_trouble(r.watched()), MEMBER.but(may_request=False), None),
+        (r.in_trouble(r.watched()), MEMBER.but(may_request=False, escalated=True), Action.ON_IT),
     ],
 )
 def test_a_rotation_waits_for_the_people_who_can_go_on_with_it(

@@ -129,6 +129,16 @@ def test_a_date_is_shown_in_the_readers_clock(opened):
     expect(page.locator("#drawing time").last).to_have_text("today 23:02")
 
 
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [("12:02:00", "in 2 hours"), ("13:32:00", "in 30 minutes"), ("14:05:00", "3 minutes ago")],
+)
+def test_a_countdown_says_how_far_away_the_time_is(page: Page, now: str, said: str):
+    drawn(page, {"text": "by <!date^1795442520^{ago}|never>"}, now=f"2026-11-23T{now}Z")
+
+    expect(page.locator("#drawing time").last).to_have_text(said)
+
+
 def test_a_list_is_drawn_as_a_thread_and_the_address_may_hold_the_json(opened):
     page = opened(path="draw#" + json.dumps([{"text": "one"}, {"text": "two"}]))
 

@@ -114,9 +114,21 @@ function date(target, fallback, env) {
 }
 
 function dated(token, moment, today) {
+  if (token === "ago") return away(moment, today);
   const pretty = token.endsWith("_pretty");
   if (pretty) return nearby(moment, today) ?? dated(token.replace("_pretty", ""), moment, today);
   return DATES[token] && moment.toLocaleString(undefined, DATES[token]);
+}
+
+const UNITS = [
+  ["day", 86_400_000],
+  ["hour", 3_600_000],
+  ["minute", 60_000],
+];
+
+function away(moment, today) {
+  const [unit, length] = UNITS.find(([, length]) => Math.abs(moment - today) >= length) ?? UNITS.at(-1);
+  return new Intl.RelativeTimeFormat().format(Math.round((moment - today) / length), unit);
 }
 
 function nearby(moment, today) {
