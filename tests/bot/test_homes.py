@@ -8,6 +8,7 @@ import pytest
 from redis.asyncio import Redis
 from slack_sdk.errors import SlackApiError
 
+from bot.rotation.actions import Action
 from bot.rotation.overview import Overview
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State
@@ -171,14 +172,10 @@ async def test_group_members_are_asked_for_once_for_everybody(house: House) -> N
     assert house.desk.slack.asked.count("S_APPROVERS") == 1
 
 
-async def test_harm_waits_on_the_home_of_those_in_escalation_too(house: House, desk: Desk) -> None:
+async def test_harm_waits_on_the_home_of_those_in_escalation_too(desk: Desk) -> None:
     wrong = Trouble(at=NOW, about="chat", sentence="chat does not answer")
     await desk.save(running(deleted_at=NOW, troubles=(wrong,)))
-    for person in ("U_ONCALL", "U_COLLEAGUE"):
-        await house.home.open(person)
 
-    waits = {who: shown.partition("Under way")[0] for who, shown in house.tabs.shown.items()}
-    assert {who: "say there whether you take care of it" in said for who, said in waits.items()} == {
-        "U_ONCALL": True,
-        "U_COLLEAGUE": False,
-    }
+    seen = await desk.service.homes(["U_ONCALL", "U_COLLEAGUE"])
+    acts = {who: one.waiting[0].actions for who, one in seen.items() if isinstance(one, Overview)}
+    assert {who: Action.ON_IT in those for who, those in acts.items()} == {"U_ONCALL": True, "U_COLLEAGUE": False}
