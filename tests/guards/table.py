@@ -886,6 +886,16 @@ TABLE: dict[str, dict[str, Guard]] = {
             " + sum(sum(replica.orphaned.values()) for replica in counted)",
             "test_what_is_refused_for_want_of_the_deleted_key_failed",
         ),
+        "A roll back stops while models need it, and nobody is paged.": Guard(
+            " or _is_stuck_on_the_way_back(rotation)\n\n\n",
+            "test_what_waits_for_people_is_read_off_the_record",
+            "\n\n\n",
+        ),
+        "Callers fail in the evening, and in the morning nobody is paged any more.": Guard(
+            "paces.page_after, 10, HOUR, at_any_hour=True, then=HOUR),\n    Kind.LEAK",
+            "test_callers_that_fail_wait_for_no_morning",
+            "paces.page_after, 10, HOUR, at_any_hour=True),\n    Kind.LEAK",
+        ),
         "Each look at the counters edits the card.": Guard(
             "_digest(steady)",
             "test_a_look_that_only_adds_to_the_chart_edits_no_message_and_the_next_edit_has_it",
