@@ -23,7 +23,7 @@ async def test_a_leak_is_reported_rotated_in_a_hurry_revoked_and_reviewed(redis_
         await stage.says(card, "exposed, waiting for the new secret")
         assert "Not yet: 3 models still use it, and revoking it now fails their callers." in card.plain
         assert "This secret is exposed" not in card.buttons
-        await stage.thread_says(card, "is exposed, says @requester.")
+        await stage.thread_says(card, "is exposed, says the requester.")
 
         await stage.give(card)
         await stage.recorded(lambda r: r.state is State.AWAITING_APPROVAL)
