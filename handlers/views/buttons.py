@@ -100,4 +100,5 @@ def _roll_back_text(rotation: Rotation) -> str:
         models = "Each model that was moved goes back to the old key"
     unless = " unless something may use it unseen" if rotation.plan.unlisted else ""
     removed = f"The new key is removed{unless}, and this rotation" if rotation.made else "This rotation"
-    return f"{models or 'No model has been moved'}. {removed} ends."
+    leaked = " The old key is exposed, and callers use it again." if rotation.exposed and models else ""
+    return f"{models or 'No model has been moved'}.{leaked} {removed} ends."

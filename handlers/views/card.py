@@ -11,7 +11,7 @@ from bot.rotation.nudges import reminded
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import alarm, choices, evidence, exposure, summary, words
+from handlers.views import alarm, choices, evidence, exposure, holding, summary, words
 from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import (
     MESSAGE_MOST,
@@ -87,7 +87,8 @@ def title(rotation: Rotation) -> str:
 
 def _above(rotation: Rotation, around: Around) -> Above:
     wrong, more = split(alarm.lines(rotation, around), ALARM_MOST)
-    then, later = split(words.first_move(rotation), NEXT_MOST)
+    is_held = around.hold and rotation.state is State.AWAITING_APPROVAL
+    then, later = split([holding.WAITS] if is_held else words.first_move(rotation), NEXT_MOST)
     told = [f"Told: {around.told}."] if around.told else []
     facts, further = split([*summary.lines(rotation), *told], SUMMARY_MOST)
     return Above("\n".join(wrong), "\n".join(facts), "\n".join(then), [*more, *later, *further])

@@ -53,6 +53,10 @@ def line(hold: KeyHold) -> str:
     return f"▲ {_now(hold)} The old key stays until then, or {lifts}."
 
 
+WAITS = "Nobody can delete the old key while it is on hold. Next: an approver lifts the hold, or it waits."
+"""Who acts on a card that waits for an approver while the key is on hold."""
+
+
 def refused(error: OnHold) -> str:
     """Answer somebody who wants to delete a key that is on hold."""
     return f"Not deleted, and nothing was approved. {_now(error.hold)} Press again once it is over or lifted."

@@ -14,6 +14,7 @@ from bot.rotation.attention import (
     open_void,
 )
 from bot.rotation.exposure import is_back_in_use, is_still_due, review_is_due
+from bot.rotation.nudges import leaking
 from bot.rotation.phrases import MOVED_IS_BACK
 from bot.rotation.plan import Plan, plural
 from bot.rotation.policy import offered
@@ -224,7 +225,9 @@ def _running(rotation: Rotation) -> str:
         return _waiting_for_window(rotation)
     back = f"presses *{Action.ROLL_BACK.value}* if the new key is the cause"
     look = f"Next: {choices.either(rotation)} finds out why, and {back}."
-    first = look if has_failed_callers(rotation) else "Nothing to do for you."
+    take_it = f"Next: {choices.either(rotation)} presses *{Action.ON_IT.value}*."
+    calm = take_it if leaking(rotation) else "Nothing to do for you."
+    first = look if has_failed_callers(rotation) else calm
     parts = [first, _soaking(rotation), _awaited(rotation), "The thread has the details."]
     return " ".join(filter(None, parts))
 
