@@ -34,7 +34,7 @@ class Pair:
 
     async def until(self, which: int, **wanted: str) -> None:
         """Wait until a server says so of its replication."""
-        async with asyncio.timeout(120), self.client(which) as redis:
+        async with asyncio.timeout(300), self.client(which) as redis:
             while True:
                 with suppress(RedisError, OSError):
                     said = await redis.info("replication")
@@ -149,7 +149,7 @@ async def watched_with_tls(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Asy
 async def until_named(sentinel: int, wanted: int) -> None:
     """Wait until the Sentinel at one port names the server at another, and finds it well."""
     asked: Any = Redis(host="127.0.0.1", port=sentinel, decode_responses=True)
-    async with asyncio.timeout(120), asked:
+    async with asyncio.timeout(300), asked:
         while True:
             with suppress(RedisError, OSError):
                 named = (await asked.sentinel_masters())["keyturn"]
