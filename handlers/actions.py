@@ -1,11 +1,13 @@
 """The buttons of a card. Each carries only a rotation's id; the record decides what it does."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
 from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
+from bot.rotation.record import Rotation
 from bot.service import RotationService
 from bot.service.step_up import StepUp
 from handlers.ages import rotate_listed
@@ -22,6 +24,7 @@ from handlers.several import instead_of_one
 from handlers.views.ages import ROTATE_LISTED
 from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
 from handlers.views.batch import APPROVE_READY, END_BATCH, GO_ON
+from handlers.views.blocks import Block
 from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
@@ -30,6 +33,34 @@ from handlers.views.modal import SEVERAL_KEYS, acceptance_form, delete_form
 from handlers.views.talk import QUESTION
 
 Json = dict[str, Any]
+Listener = Callable[..., Awaitable[None]]
+Verb = Callable[..., Awaitable[Rotation]]
+
+
+def pressing(verb: Verb) -> Listener:
+    """Return the listener of a button that does one thing at once."""
+
+    @answered
+    async def pressed(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
+        await ack()
+        await verb(rotations, text(action, "value"), by=person_of(body))
+
+    return pressed
+
+
+def opening(action: Action, offer: Verb, form: Callable[[Rotation], Block]) -> Listener:
+    """Return the listener of a button that opens a form, for the people to whom *offer* gives the rotation."""
+
+    @answered
+    async def opened(
+        ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+    ) -> None:
+        await ack()
+        rotation = await offer(rotations, text(action, "value"), by=person_of(body))
+        await forms.open(text(body, "trigger_id"), form(rotation), again)
+
+    again = press_again(action)
+    return opened
 
 
 @answered
@@ -82,30 +113,6 @@ async def accept_unproved(
 
 
 @answered
-async def cancel(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.cancel(text(action, "value"), by=person_of(body))
-
-
-@answered
-async def try_again(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.try_again(text(action, "value"), by=person_of(body))
-
-
-@answered
-async def verify_again(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.verify_again(text(action, "value"), by=person_of(body))
-
-
-@answered
-async def roll_back(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.roll_back(text(action, "value"), by=person_of(body))
-
-
-@answered
 async def start_moving(
     ack: AsyncAck,
     action: Json,
@@ -132,12 +139,6 @@ async def start_moving(
 def click_of(action: Json, body: Json) -> str:
     """Return what tells this click from another: Slack may bring one twice."""
     return f"{text(body, 'trigger_id')}/{text(action, 'action_ts')}"
-
-
-@answered
-async def on_it(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.on_it(text(action, "value"), by=person_of(body))
 
 
 @answered
@@ -171,24 +172,6 @@ async def delete_old_key(
 
 
 @answered
-async def not_yet(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
-) -> None:
-    await ack()
-    rotation = await rotations.offer_not_yet(text(action, "value"), by=person_of(body))
-    await forms.open(text(body, "trigger_id"), not_yet_form(rotation), press_again(Action.NOT_YET))
-
-
-@answered
-async def ask(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
-) -> None:
-    await ack()
-    rotation = await rotations.offer_question(text(action, "value"), by=person_of(body))
-    await forms.open(text(body, "trigger_id"), question_form(rotation), press_again(Action.ASK))
-
-
-@answered
 async def answer(
     ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
 ) -> None:
@@ -197,21 +180,6 @@ async def answer(
     number = number_of(text(action, "block_id").removeprefix(QUESTION))
     rotation, about = await rotations.offer_answer(text(action, "value"), number, by=person_of(body))
     await forms.open(text(body, "trigger_id"), answer_form(rotation, about), press_again(Action.ANSWER))
-
-
-@answered
-async def revoked(ack: AsyncAck, action: Json, body: Json, rotations: RotationService, answers: Answers) -> None:
-    await ack()
-    await rotations.revoked(text(action, "value"), by=person_of(body))
-
-
-@answered
-async def not_needed(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
-) -> None:
-    await ack()
-    rotation = await rotations.offer_not_needed(text(action, "value"), by=person_of(body))
-    await forms.open(text(body, "trigger_id"), not_needed_form(rotation), press_again(Action.NOT_NEEDED))
 
 
 @answered
@@ -228,24 +196,6 @@ async def choose_key(
     await start(key_id, channel_of(body), body, rotations, announcer)
 
 
-@answered
-async def exposed(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
-) -> None:
-    await ack()
-    rotation = await rotations.offer_exposure(text(action, "value"), by=person_of(body))
-    await forms.open(text(body, "trigger_id"), exposure_form(rotation), press_again(Action.EXPOSED))
-
-
-@answered
-async def review(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
-) -> None:
-    await ack()
-    rotation = await rotations.offer_review(text(action, "value"), by=person_of(body))
-    await forms.open(text(body, "trigger_id"), review_form(rotation), press_again(Action.REVIEW))
-
-
 async def open_link(ack: AsyncAck) -> None:
     """Acknowledge that somebody follows a link: the browser opens it, but without an answer Slack shows a warning."""
     await ack()
@@ -253,22 +203,22 @@ async def open_link(ack: AsyncAck) -> None:
 
 LISTENERS = {
     Action.ENTER_SECRET: enter_secret,
-    Action.CANCEL: cancel,
+    Action.CANCEL: pressing(RotationService.cancel),
     Action.START: start_moving,
-    Action.TRY_AGAIN: try_again,
+    Action.TRY_AGAIN: pressing(RotationService.try_again),
     Action.ANOTHER_SECRET: another_secret,
-    Action.VERIFY_AGAIN: verify_again,
-    Action.ROLL_BACK: roll_back,
+    Action.VERIFY_AGAIN: pressing(RotationService.verify_again),
+    Action.ROLL_BACK: pressing(RotationService.roll_back),
     Action.ACCEPT_UNPROVED: accept_unproved,
     Action.DELETE_OLD_KEY: delete_old_key,
-    Action.NOT_YET: not_yet,
-    Action.ASK: ask,
+    Action.NOT_YET: opening(Action.NOT_YET, RotationService.offer_not_yet, not_yet_form),
+    Action.ASK: opening(Action.ASK, RotationService.offer_question, question_form),
     Action.ANSWER: answer,
-    Action.REVOKED: revoked,
-    Action.NOT_NEEDED: not_needed,
-    Action.ON_IT: on_it,
-    Action.EXPOSED: exposed,
-    Action.REVIEW: review,
+    Action.REVOKED: pressing(RotationService.revoked),
+    Action.NOT_NEEDED: opening(Action.NOT_NEEDED, RotationService.offer_not_needed, not_needed_form),
+    Action.ON_IT: pressing(RotationService.on_it),
+    Action.EXPOSED: opening(Action.EXPOSED, RotationService.offer_exposure, exposure_form),
+    Action.REVIEW: opening(Action.REVIEW, RotationService.offer_review, review_form),
 }
 """One listener per button; a test checks that none is missing."""
 

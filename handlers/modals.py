@@ -173,7 +173,7 @@ async def begin_batch(
 async def hold_key(
     ack: AsyncAck, view: Json, body: Json, rotations: RotationService, answers: Answers, background: Background
 ) -> None:
-    """Put the key of the form on hold, and say so to whoever sent it."""
+    """Put the key of the form on hold, and tell the person who sent it."""
     channel, key_id, name = f"{said(view.get('private_metadata'))}  ".split(" ", 2)
     reason, until, by = typed(view, REASON, VALUE), chosen_date(view, UNTIL, VALUE), person_of(body)
 

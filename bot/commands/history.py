@@ -5,12 +5,11 @@ from typing import TypeVar
 
 import click
 
-from bot.commands import shown
-from bot.commands.rotations import SIZE
+from bot.commands import listing, shown
+from bot.commands.listing import SIZE
 from bot.rotation.history import wanted
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
-from bot.storage.lists import Page
 from bot.storage.records import Store
 from bot.terminal import say, say_json
 
@@ -39,29 +38,13 @@ async def history(stores: Sequence[Store], filters: Mapping[str, str], number: i
     meant = wanted(filters)
     pages = [(store.namespace.queue, await store.search(meant, number, SIZE)) for store in stores]
     if as_json:
-        say_json({"namespaces": [_as_json(name, page) for name, page in pages]})
+        say_json({"namespaces": [listing.as_json(name, page, _summary) for name, page in pages]})
         return
     for name, page in pages:
         of = f" in {name}" if len(pages) > 1 else ""
         say(f"{plural(page.total, 'rotation')} found{of}." if page.total else f"No rotation is like that{of}.")
-        for rotation in page.rotations:
-            say(shown.line(rotation))
-        if page.unreadable:
-            say(f"{page.unreadable} of them can't be read by this version of Keyturn.")
-        if page.total > SIZE:
-            more = f" The next: --page {page.end // SIZE + 1}" if page.end < page.total else ""
-            say(f"These are {page.begin + 1:,} to {page.end:,} of {page.total:,}.{more}")
-
-
-def _as_json(name: str, page: Page) -> dict[str, object]:
-    return {
-        "namespace": name,
-        "total": page.total,
-        "first": page.begin + 1 if page.total else 0,
-        "last": page.end,
-        "unreadable": page.unreadable,
-        "rotations": [_summary(rotation) for rotation in page.rotations],
-    }
+        for line in listing.lines(page, "the same with"):
+            say(line)
 
 
 def _summary(rotation: Rotation) -> dict[str, object]:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bot.commands import shown
+from bot.commands import listing, shown
+from bot.commands.listing import SIZE
 from bot.rotation.errors import Refused
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
@@ -12,9 +13,6 @@ from bot.service.verbs import loaded
 from bot.storage.lists import Page
 from bot.storage.records import Store
 from bot.terminal import say, say_json
-
-SIZE = 20
-"""How many rotations a page has."""
 
 
 class Asked(NamedTuple):
@@ -32,35 +30,17 @@ async def status(stores: Sequence[Store], number: int, *, as_json: bool) -> None
         for store in stores
     ]
     if as_json:
-        say_json({"namespaces": [_as_json(name, page, owed) for name, page, owed in pages]})
+        say_json({"namespaces": [_as_json(*each) for each in pages]})
         return
     for name, page, owed in pages:
         of = f" in {name}" if len(pages) > 1 else ""
         say(f"{plural(page.total, 'rotation')} under way{of}." if page.total else f"Nothing is under way{of}.")
-        for rotation in page.rotations:
-            say(shown.line(rotation))
-        if page.unreadable:
-            say(f"{page.unreadable} of them can't be read by this version of Keyturn.")
-        if page.total > SIZE:
-            say(f"These are {page.begin + 1:,} to {page.end:,} of {page.total:,}.{_more(page)}")
-        for rotation in owed:
-            say(shown.task(rotation))
-
-
-def _more(page: Page) -> str:
-    return f" The next: python -m bot status --page {page.end // SIZE + 1}" if page.end < page.total else ""
+        for line in (*listing.lines(page, "python -m bot status"), *map(shown.task, owed)):
+            say(line)
 
 
 def _as_json(name: str, page: Page, owed: Sequence[Rotation]) -> dict[str, object]:
-    return {
-        "namespace": name,
-        "total": page.total,
-        "first": page.begin + 1 if page.total else 0,
-        "last": page.end,
-        "unreadable": page.unreadable,
-        "rotations": [shown.summary(each) for each in page.rotations],
-        "to_revoke": [shown.summary(each) for each in owed],
-    }
+    return {**listing.as_json(name, page, shown.summary), "to_revoke": list(map(shown.summary, owed))}
 
 
 async def show(stores: Sequence[Store], asked: Asked) -> None:

@@ -17,7 +17,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State, StepName, Track
 
 SOAK_MOST = timedelta(minutes=5)
-"""The longest soak while the old key is exposed: each minute more is one for whoever has it."""
+"""The longest soak while the old key is exposed: each further minute helps the people who have it."""
 
 
 def hurried(rotation: Rotation, soak: timedelta) -> timedelta:

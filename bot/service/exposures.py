@@ -1,4 +1,4 @@
-"""A leak: **This secret is exposed** from whoever learns of it, and the review that is due at the end."""
+"""A leak: **This secret is exposed** from the requester or an approver, and the review that is due at the end."""
 
 from bot.rotation import secret as shape
 from bot.rotation.actions import Action

@@ -30,7 +30,7 @@ KEYS_WITHIN = 5.0
 """Seconds that Home waits for them."""
 
 KEYS_KEPT = timedelta(minutes=1)
-"""For how long AISIX is not asked again for its keys, whoever opens Home."""
+"""How long the list of keys from AISIX is good for everybody who opens Home."""
 
 
 class Homes(Ages):

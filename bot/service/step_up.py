@@ -269,12 +269,12 @@ ENDED = f"This link has been used, or is older than ten minutes. {AGAIN}"
 
 
 def models_of(shown: str) -> str:
-    """Return the part of a mark that is about the models: what speaks against the delete, the page shows anew."""
+    """Return the part of a mark that is about the models: the page itself shows what speaks against the delete."""
     return shown.partition(SEPARATOR)[0]
 
 
 def of(secret: str, purpose: str) -> str:
-    """Derive a value for one purpose: whoever learns it learns neither *secret* nor another one."""
+    """Derive a value for one purpose: it reveals neither *secret* nor another value."""
     made = hmac.digest(secret.encode(errors="replace"), purpose.encode(), "sha256")
     return base64.urlsafe_b64encode(made).decode().rstrip("=")
 

@@ -92,7 +92,7 @@ GONE = -1
 
 
 def _put_off(said: PutOff, rotation: Rotation) -> Rotation:
-    """Return *rotation* with what an approver *said*: whoever approved before did not know it."""
+    """Return *rotation* with what an approver *said*: people who approved before did not know it."""
     others = tuple(one for one in rotation.put_off if one.by != said.by)
     gone = tuple(approval.by for approval in rotation.approvals)
     void = Void(by=gone, at=said.at, changes=(SAID[Flag.PUT_OFF],) * len(gone), lapsed=True)

@@ -234,7 +234,7 @@ def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
 
 
 def _exposed(rotation: Rotation, approvers: str) -> Iterator[Reply]:
-    """Tell the approvers of a leak at once; whoever reported it knows."""
+    """Tell the approvers of a leak at once; the person who reported it knows."""
     if exposed := rotation.exposed:
         who = f"{_key(rotation)} is exposed, says <@{exposed.by}>. {approvers}"
         asks = frozenset(PERSON.findall(approvers)) - {exposed.by}

@@ -65,7 +65,7 @@ async def test_the_right_person_approves_and_nobody_else(redis_url: str) -> None
         assert (approval.by, approval.signed_in) == ("U_APPROVER", stage.overrides["OIDC_ISSUER"])
 
 
-async def test_whoever_is_signed_in_there_already_has_to_sign_in_anew(redis_url: str) -> None:
+async def test_a_person_who_is_signed_in_there_already_has_to_sign_in_again(redis_url: str) -> None:
     async with signing_in(redis_url) as stage, stage.front() as built:
         card, browser = await put(stage, built, r.awaiting_approval(approvals_required=2)), Browser()
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""A small OpenID Connect provider of our own, which may lie: whoever asks is signed in at once as `claims` says."""
+"""A small OpenID Connect provider of our own, which may lie: it signs everybody in at once as `claims` says."""
 
 import base64
 import hashlib

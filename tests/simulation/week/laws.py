@@ -1,4 +1,4 @@
-"""What holds of every message of a week, whoever answers when. Each law yields what breaks it."""
+"""What holds of every message of a week, however late people answer. Each law yields what breaks it."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -108,8 +108,8 @@ def pushes_a_day(log: Log) -> dict[tuple[str, str], int]:
 def nothing_at_night_that_can_wait(log: Log) -> Iterator[str]:
     """At night and on days off nobody is pushed, unless callers fail, or somebody is at it.
 
-    Who has just done something about a rotation waits for what becomes of it, at any hour; so does whoever they need
-    for it. That is so for an hour from the last thing that anybody did.
+    A person who has just done something about a rotation waits for what becomes of it, at any hour; so do the people
+    whom they need for it. That is so for an hour from the last thing that anybody did.
     """
     for person, said in log.pings():
         if is_quiet(log, said.at) and not said.is_harm and not _is_active(log, said.rotation, said.at):
@@ -207,7 +207,7 @@ def asked_by(record: Rotation, log: Log, at: datetime) -> frozenset[str]:
 
 
 def no_revocation_is_forgotten(log: Log) -> Iterator[str]:
-    """Whoever is to revoke a credential is pushed within a working day after it is due, while it is not revoked."""
+    """The person who has to revoke a credential is pushed within a working day after it is due."""
     for versions in log.records().values():
         record, task = versions[-1].record, versions[-1].record.revocation
         until = next_open(log, next_open(log, task.due_at) + timedelta(days=1)) + AT_ONCE if task else log.ended
