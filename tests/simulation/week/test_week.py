@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from bot.rotation.states import TERMINAL
+from tests.conftest import Tried
 from tests.simulation.week.laws import LAWS
 from tests.simulation.week.week import Week, played
 
@@ -17,32 +18,36 @@ SEED = 1
 SETTINGS = {"as installed": {}, "asked directly, far away": {"APPROVER_DM": "true", "TIME_ZONE": "America/New_York"}}
 
 
-@pytest.fixture(scope="module", params=SETTINGS)
-def week(valkey: str, request: pytest.FixtureRequest) -> Week:
-    return played(SEED, valkey, SETTINGS[request.param])
-
-
 @pytest.mark.rest
-@pytest.mark.parametrize("law", LAWS, ids=lambda law: law.__name__)
-def test_in_a_whole_week_every_message_keeps_the_law(week, law):
-    assert [*law(week.log)] == []
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_in_a_whole_week_every_message_keeps_every_law_and_every_rotation_ends_as_its_people_decide(
+    valkey, settings, subtests, tried
+):
+    week = played(SEED, valkey, settings)
+
+    for law in LAWS:
+        with subtests.test(law.__name__):
+            assert [*law(week.log)] == []
+    with subtests.test("every rotation ends as its people decide"):
+        ends_as_its_people_decide(week)
+    with subtests.test("what waits at the end is on the Home of somebody who can act"):
+        is_on_a_home(week)
+    counted(week, tried)  # last: each subtest would report it again
 
 
-@pytest.mark.rest
-def test_in_a_whole_week_every_rotation_ends_as_its_people_decide(week, tried):
-    log = week.log
-    kinds = Counter(said.kind for said in log.said)
-    tried("the week", rotations=len(week.rotas), messages=len(log.said), acts=len(log.acts))
-    tried("the week", pushes=sum(1 for _ in log.pings()), **kinds)
-    last = {id_: versions[-1].record.state for id_, versions in log.records().items()}
-    other = [f"{r.key}, {r.kind.name}: {last.get(r.id)}" for r in week.rotas if last.get(r.id) is not r.kind.ends]
-    assert other == []
+def counted(week: Week, tried: Tried) -> None:
+    kinds = Counter(said.kind for said in week.log.said)
+    tried("the week", rotations=len(week.rotas), messages=len(week.log.said), acts=len(week.log.acts))
+    tried("the week", pushes=sum(1 for _ in week.log.pings()), **kinds)
+
+
+def ends_as_its_people_decide(week: Week) -> None:
+    last = {id_: versions[-1].record.state for id_, versions in week.log.records().items()}
+    assert [f"{r.key}, {r.kind.name}: {last.get(r.id)}" for r in week.rotas if last.get(r.id) is not r.kind.ends] == []
     assert [*week.faults, *week.office.hints.faults, *week.errors, *week.office.slack.complaints] == []
 
 
-@pytest.mark.rest
-def test_at_the_end_of_a_week_whatever_waits_is_on_the_home_of_somebody_who_can_act(week):
+def is_on_a_home(week: Week) -> None:
     left = [rota.key for rota in week.rotas if rota.kind.ends not in TERMINAL]
-    unseen = [key for key in left if not any(key in home for home in week.homes.values())]
     assert left
-    assert unseen == []
+    assert [key for key in left if not any(key in home for home in week.homes.values())] == []
