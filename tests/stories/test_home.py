@@ -1,5 +1,9 @@
 """The Home tab, drawn at each visit and at changes; its buttons and the shortcuts begin a rotation."""
 
+from datetime import timedelta
+
+import pytest
+
 from handlers.views.batch import BATCH_FORM
 from sandbox.slack.person import Person
 from sandbox.slack.reading import plain
@@ -14,7 +18,10 @@ async def says(stage: Stage, person: Person, words: str) -> None:
     await stage.slack.until(lambda: words in shown(person), what=f"{words!r} on Home; it says {shown(person)!r}")
 
 
-async def test_home_shows_what_waits_for_each_person_and_follows_the_rotation(stage: Stage) -> None:
+async def test_home_shows_what_waits_for_each_person_and_follows_the_rotation(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("handlers.home.REFRESH_EVERY", timedelta(seconds=1))
     requester, approver = stage.slack.person("U_REQUESTER"), stage.slack.person("U_APPROVER")
     await requester.open_home()
     await approver.open_home()

@@ -129,7 +129,7 @@ async def test_an_exception_in_a_listener_logs_its_place_and_not_its_text(
         raise RuntimeError(CANARY)
 
     monkeypatch.setattr(RotationService, "give_secret", fail)
-    monkeypatch.setattr(RotationService, "cancel", fail_too)
+    monkeypatch.setattr(RotationService, "_steer", fail_too)
     monkeypatch.setattr(RotationService, "keys_like", fail_too)
     person = await opened_form(stage)
     log.open_all()
