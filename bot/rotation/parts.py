@@ -4,9 +4,21 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.rotation.counted import Tally
+from bot.rotation.credentials import Row
 from bot.rotation.frozen import Frozen
 from bot.rotation.states import StepName
 from bot.rotation.stops import StopKind
+
+
+class Way(StrEnum):
+    """Which way the new secret came to Keyturn."""
+
+    FORM = "form"
+    PAGE = "page"
+    COMMAND_LINE = "command line"
+    REFERENCE = "reference"
+    MINTED = "minted"
+    """Keyturn had its provider make it."""
 
 
 class Replacement(Frozen):
@@ -20,6 +32,13 @@ class Replacement(Frozen):
 
     fingerprint: str | None = None
     """The secret's fingerprint; it stays here until the key's id is known, then the store keeps it by that id."""
+
+    way: Way = Way.FORM
+    source: str = ""
+    """The reference that the secret was read from, with its version; empty for other ways."""
+
+    row: Row | None = None
+    """The credential at its provider, if that is known; None in records of older versions."""
 
 
 class Approval(Frozen):

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from bot.rotation import audit
 from bot.rotation import secret as shape
 from bot.rotation.actions import Action
+from bot.rotation.credentials import NO_PROVIDERS, Providers
 from bot.rotation.errors import (
     ApiError,
     BadInput,
@@ -97,6 +98,7 @@ class Verbs:
         now: Callable[[], datetime],
         pepper: SecretStr | None = None,
         own: tuple[SecretStr, ...] = (),
+        providers: Providers = NO_PROVIDERS,
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -108,6 +110,7 @@ class Verbs:
         self._now = now
         self._pepper = pepper
         self._own = own
+        self._providers = providers
         self._given: dict[tuple[str, int], SecretStr] = {}
         """By rotation and attempt, a secret that was accepted and has not been sent yet."""
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from bot.rotation.credentials import NO_PROVIDERS, Providers
 from bot.rotation.hours import Calendar
 from bot.rotation.nudges import Paces
 from bot.rotation.people import NOBODY
@@ -59,3 +60,4 @@ class World:
     """The lease on the rotation."""
 
     holds: KeyHolds = NO_HOLDS
+    providers: Providers = NO_PROVIDERS
