@@ -4,8 +4,8 @@ import asyncio
 import json
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 Behaviour = int | Literal["ok", "slow", "garbage", "hang", "unreachable", "no_money"]
 
@@ -54,6 +54,16 @@ class UpstreamCall:
     key: Mapping[str, Any]
 
 
+class Issuer(Protocol):
+    """A provider that makes secrets, and says of each whether it is taken at this moment."""
+
+    def takes(self, secret: str) -> bool | None:
+        """Return whether a secret is taken; None if it is of nobody here."""
+
+    def used(self, secret: str, model: str) -> None:
+        """Note that a model has served with a secret."""
+
+
 class Upstream:
     """An in-process substitute for every provider; it refuses unknown secrets with 401."""
 
@@ -62,6 +72,9 @@ class Upstream:
         self.calls: list[UpstreamCall] = []
         self.kinds: dict[str, str] = {}
         """Upstream model to `embedding` or `rerank`; all others are chat models."""
+
+        self.issuers: list[Issuer] = []
+        """They are asked first; what none of them knows is as it was set here."""
 
         self._accounts: dict[str, Account] = {}
 
@@ -84,8 +97,12 @@ class Upstream:
 
     def accepts(self, secret: str) -> bool:
         """Tell whether a token exchange or a signature with *secret* succeeds."""
-        account = self._accounts.get(secret)
-        return account is not None and account.behaviour not in (401, 403)
+        return self._account(secret).behaviour not in (401, 403)
+
+    def _account(self, secret: str) -> Account:
+        issued = next((taken for each in self.issuers if (taken := each.takes(secret)) is not None), None)
+        account = self._accounts.get(secret, Account(behaviour="ok" if issued else 401))
+        return replace(account, behaviour=401) if issued is False else account
 
     def answered(self, secret: str) -> int:
         """Count the calls with *secret*."""
@@ -93,10 +110,12 @@ class Upstream:
 
     async def answer(self, call: UpstreamCall) -> dict[str, Any]:
         self.calls.append(call)
-        account = self._accounts.get(call.secret, Account(behaviour=401))
+        account = self._account(call.secret)
         await self._behave(account.behaviour, call)
         _check_settings(account, call)
         self._check_model(account, call)
+        for issuer in self.issuers:
+            issuer.used(call.secret, call.model)
         return _BODIES[call.endpoint](call.model)
 
     async def _behave(self, behaviour: Behaviour, call: UpstreamCall) -> None:

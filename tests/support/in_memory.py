@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import copy, deepcopy
 from datetime import datetime, timedelta
+from functools import cached_property
 from random import Random
 from typing import Any, NamedTuple
 
@@ -32,6 +33,7 @@ from sandbox.aisix import Aisix, ProviderKey, Switches
 from tests.bot.values import NOW, limits, rotation, rules
 from tests.simulation.clockwork import Switchboard
 from tests.simulation.wire import CONTROL_PLANE, Wire
+from tests.support.providers import Account, Accounts
 
 Carry = Callable[[httpx.Request], Awaitable[httpx.Response]]
 KEY = "OpenAI production"
@@ -202,6 +204,9 @@ class Tenancy:
 
         self.hands = Hands(self.clock, self.happened)
         self.holds = Labels()
+        self.providers = Accounts()
+        """None, until a test asks for `account`."""
+
         self._stack = stack
         self._lacking, self._lists, self._is_short = "", 0, False
         self.before: Callable[[str], Awaitable[None]] = _nothing
@@ -212,6 +217,14 @@ class Tenancy:
         """The scene, for one who may change it."""
         self._is_changed = True
         return self._scene
+
+    @cached_property
+    def account(self) -> Account:
+        """The account at the provider of the old key; from its first use on, the settings name it."""
+        self.providers.accounts["openai"] = made = Account(self.clock.now)
+        made.holds(OLD_SECRET)
+        self.aisix.upstream.issuers.append(made)
+        return made
 
     aisix = property(lambda self: self.scene.aisix)
     wire = property(lambda self: self.scene.wire)
@@ -286,6 +299,7 @@ class Tenancy:
             people=People(Everybody(), RULES),
             hold=self.hands,
             holds=self.holds,
+            providers=self.providers,
         )
         return Machine(world, self.clock, ahead, given)
 
