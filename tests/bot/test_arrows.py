@@ -18,6 +18,7 @@ MAY_KNOW = {
     "bot/rotation": set[str](),
     "bot/aisix": {"rotation", "telemetry", "proxies", "credentials"},
     "bot/oidc": {"rotation", "aisix", "settings"},
+    "bot/sources": {"rotation", "aisix", "settings"},
     "bot/storage": {"rotation", "telemetry", "settings", "terminal"},
     "bot/steps": {"rotation"},
     "bot/service": {"rotation", "steps", "storage"},
@@ -39,8 +40,8 @@ MAY_KNOW = {
 
 FLOORS = (
     "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "settings",
-    "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands", "worker",
-    "sign_in", "app", "check", "start", "cli", "__main__",
+    "sources", "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands",
+    "worker", "sign_in", "app", "check", "start", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 
@@ -221,7 +222,16 @@ def test_a_view_imports_nothing_of_the_handlers_but_views():
     [
         (
             "httpx",
-            {"aisix/client", "aisix/control_plane", "aisix/probes", "aisix/status", "check/gateways", "oidc/provider"},
+            {
+                "aisix/client",
+                "aisix/control_plane",
+                "aisix/probes",
+                "aisix/status",
+                "check/gateways",
+                "oidc/provider",
+                "sources/aws",
+                "sources/calls",
+            },
         ),
         ("saq", {"storage/jobs", "worker"}),
         ("http_client", {"aisix/client", "aisix/probes", "aisix/status", "oidc/provider"}),
