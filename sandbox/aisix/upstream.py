@@ -155,16 +155,18 @@ def masked(secret: str) -> str:
     return f"{secret[: min(8, third)]}***{secret[-min(4, third) or len(secret) :]}"
 
 
+NO_SUCH_KEY = {"anthropic": "invalid x-api-key", "openrouter": "User not found."}
+"""What providers other than OpenAI say to a secret that they do not take."""
+
 WHERE_KEYS_ARE = "You can find your API key at https://platform.openai.com/account/api-keys."
 
 
 def _refusal(behaviour: int | str, call: UpstreamCall) -> Refused:
     shown = masked(call.secret)
     match behaviour:
-        case 401 if call.key.get("provider") == "anthropic":
-            return Refused(401, "invalid x-api-key", "invalid_api_key")
         case 401:
-            return Refused(401, f"Incorrect API key provided: {shown}. {WHERE_KEYS_ARE}", "invalid_api_key")
+            told = f"Incorrect API key provided: {shown}. {WHERE_KEYS_ARE}"
+            return Refused(401, NO_SUCH_KEY.get(str(call.key.get("provider")), told), "invalid_api_key")
         case 403:
             return Refused(403, f"Key {shown} may not use this.", "permission_denied")
         case 429:
