@@ -103,8 +103,8 @@ dir {folder}
 sentinel resolve-hostnames yes
 sentinel announce-hostnames yes
 sentinel monitor keyturn {host} {primary} 1
-sentinel down-after-milliseconds keyturn 500
-sentinel failover-timeout keyturn 1000
+sentinel down-after-milliseconds keyturn 3000
+sentinel failover-timeout keyturn 3000
 sentinel known-replica keyturn {host} {replica}
 """
 
