@@ -16,9 +16,9 @@ from bot.rotation import audit
 from bot.rotation.audit import Fault
 from bot.rotation.finding import Acceptance
 from bot.rotation.labels import label_of
-from bot.rotation.parts import Revocation
+from bot.rotation.parts import Revocation, Way
 from bot.rotation.plan import AffectedModel
-from bot.rotation.record import Approval, Rotation
+from bot.rotation.record import Approval, Replacement, Rotation
 
 FORMAT = 1
 """The format of a document. Another set of fields is another format: verification makes the document again."""
@@ -73,8 +73,14 @@ def _keys(rotation: Rotation) -> dict[str, Any]:
     old, new = rotation.plan.old_key, rotation.replacement
     return {
         "old_key": {"id": old.id, "name": old.display_name},
-        "new_key": {"id": new.key_id, "name": new.name} if new else None,
+        "new_key": {"id": new.key_id, "name": new.name, **_way(new)} if new else None,
     }
+
+
+def _way(new: Replacement) -> dict[str, str]:
+    """Return which way the secret came; receipts of older versions, and of Slack's form, have no such field."""
+    came = {} if new.way is Way.FORM else {"secret_by": new.way.value}
+    return came | ({"secret_from": new.source} if new.source else {})
 
 
 def _people(rotation: Rotation) -> dict[str, Any]:

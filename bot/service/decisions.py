@@ -28,7 +28,6 @@ from bot.rotation.policy import (
     check_may_steer,
     check_may_take,
     check_offered,
-    check_stepped_up,
     check_window,
     picked,
     shown_unproved,
@@ -39,6 +38,7 @@ from bot.rotation.record import Approval, Rotation
 from bot.rotation.revocation import with_task
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State, StepName, Track
+from bot.rotation.stepping_up import check_stepped_up
 from bot.service.resuming import tried_again
 from bot.service.verbs import REPLAY_WINDOW, TRIES, Verbs, audited, publishable
 from bot.storage.records import Conflict

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from typing import NamedTuple
 
 import structlog
 from pydantic import SecretStr
@@ -18,6 +19,7 @@ from bot.rotation.fingerprint import fingerprint_of, is_same
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.made_keys import received, stays_on_hold, why_it_stays
 from bot.rotation.naming import base_of, words_of
+from bot.rotation.parts import Way
 from bot.rotation.policy import (
     check_may_give_secret,
     check_offered,
@@ -33,6 +35,17 @@ log = structlog.get_logger("keyturn.service")
 
 WITHDRAWAL_LOOKS = 15
 """Tenths of a second; Slack wants an answer to a form within three seconds."""
+
+
+class Came(NamedTuple):
+    """Which way a secret came."""
+
+    way: Way
+    attempt: int | None = None
+    """How many had been given when it was asked for: it is not for a later question. None: nobody asked before."""
+
+
+FROM_THE_FORM = Came(Way.FORM)
 
 
 class Replacements(Verbs):
@@ -56,21 +69,25 @@ class Replacements(Verbs):
         return f"{base} ({self._now():%Y-%m-%d} {rotation.tag})"
 
     @audited("gave a secret")
-    async def give_secret(self, rotation_id: str, submitted: shape.Submitted, *, by: str) -> Rotation:
+    async def give_secret(
+        self, rotation_id: str, submitted: shape.Submitted, *, by: str, came: Came = FROM_THE_FORM
+    ) -> Rotation:
         """Check the secret and record that Keyturn will request a replacement; only one submission wins.
 
         The secret stays here until `create_replacement` takes it: no return value and no error holds it.
         """
         try:
-            return await self._accept_secret(rotation_id, submitted, by)
+            return await self._accept_secret(rotation_id, submitted, by, came)
         except BaseException as error:
             shape.forget_locals(error)
             raise
 
-    async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str) -> Rotation:
+    async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str, came: Came) -> Rotation:
         typed = submitted.take()
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
+        if came.attempt not in (None, rotation.attempt):
+            raise WrongState("Another secret has been given since. Look at the card.")
         checked = shape.checked(typed.secret, rotation.plan.old_key, self._own)
         name = self._unique(rotation, typed.name)
         if shape.shares_a_piece(name, checked):
@@ -78,7 +95,7 @@ class Replacements(Verbs):
         why, ticket = self._motive(rotation, typed, checked)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
-            replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint),
+            replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint, way=came.way),
             same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
             names=(*rotation.names, name),
             why=why,
@@ -86,7 +103,7 @@ class Replacements(Verbs):
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
-        saved = await self._save(begun, by, "gave a secret", begun.motive, moves=False)
+        saved = await self._save(begun, by, _gave(came.way), begun.motive, moves=False)
         self._given[saved.id, saved.attempt] = checked
         return saved
 
@@ -203,6 +220,11 @@ class Replacements(Verbs):
                 await self._jobs.announce(saved)
                 return
             rotation = await self.load(rotation.id)
+
+
+def _gave(way: Way) -> str:
+    """Say in the audit trail which way a secret came; older entries, and those of Slack's form, say nothing of it."""
+    return "gave a secret" if way is Way.FORM else f"gave a secret ({way})"
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

@@ -21,8 +21,9 @@ from bot.rotation.errors import BadInput, KeyturnError, NotAllowed, Unanswerable
 from bot.rotation.flags import SEPARATOR, flags
 from bot.rotation.frozen import Frozen
 from bot.rotation.people import Directory
-from bot.rotation.policy import Chosen, Person, Pressed, check_can_sign_in, check_same_person, shown_unproved
+from bot.rotation.policy import Chosen, Person, Pressed, shown_unproved
 from bot.rotation.record import Rotation
+from bot.rotation.stepping_up import check_can_sign_in, check_same_person
 from bot.service.decisions import Decisions
 from bot.storage.tickets import Tickets, hashed
 

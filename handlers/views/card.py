@@ -32,6 +32,7 @@ from handlers.views.buttons import buttons
 from handlers.views.chart import CHART_MOST, chart
 from handlers.views.links import Places, links, ticket
 from handlers.views.models import models, named
+from handlers.views.ways import way
 
 ALARM_MOST, SUMMARY_MOST, NEXT_MOST = 420, 330, 360
 """Characters above the buttons: with these, all buttons are on the first screen of a phone."""
@@ -190,4 +191,5 @@ def _people(rotation: Rotation, places: Places) -> str:
     pushed = [f"reminded {when(nudge.at)}"] if (nudge := reminded(rotation)) else []
     why = [f"why: {code(rotation.why)}"] if rotation.why else []
     filed = [f"ticket {ticket(rotation, places)}"] if rotation.ticket else []
-    return " · ".join([asked, *why, *filed, *started, *given, *pushed, *ended, *closed])
+    came = [f"new secret by {by}"] if (by := way(rotation)) else []
+    return " · ".join([asked, *why, *filed, *came, *started, *given, *pushed, *ended, *closed])

@@ -13,6 +13,7 @@ from handlers.views.blocks import code, cut, duration, escaped, minute, sentence
 from handlers.views.export import name_of
 from handlers.views.links import NOWHERE, Places, revoked_at, ticket
 from handlers.views.replies import Reply, few, named, parted
+from handlers.views.ways import way
 
 
 def receipt(rotation: Rotation, places: Places = NOWHERE, *, attached: bool = False) -> Iterator[Reply]:
@@ -79,6 +80,7 @@ def _people(rotation: Rotation, places: Places) -> Iterator[str]:
     old, new = rotation.plan.old_key, rotation.replacement
     assert new is not None
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) with {code(new.name)} ({code(new.key_id or '')})."
+    yield f"The new secret came by {way(rotation)}."
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
     if rotation.why:
         yield f"Reason: {code(rotation.why, 300)}."

@@ -1,11 +1,14 @@
 """Nothing is left without words, without a button, or without somebody who listens."""
 
+import json
 from typing import Any
 
 import pytest
 
 from bot.rotation.actions import Action
+from bot.rotation.parts import Way
 from bot.rotation.policy import BESIDE, IN_STATE, offered
+from bot.rotation.receipt import document
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
@@ -16,6 +19,7 @@ from handlers.views.buttons import press
 from handlers.views.card import card, title
 from handlers.views.links import LINKS
 from handlers.views.plainer import NEWER, without
+from handlers.views.receipt import receipt
 from handlers.views.thread import checklist
 from sandbox.slack.reading import spoken
 from tests.handlers import records as r
@@ -357,3 +361,24 @@ def test_a_rotation_given_up_while_something_uses_a_key_that_may_be_gone_is_mark
     given_up = ROTATIONS["cancelled-after-a-stop"]
 
     assert title(given_up) == "🔴 OpenAI production: cancelled, callers may be failing"
+
+
+SAID = {
+    Way.FORM: "Slack's form",
+    Way.PAGE: "Keyturn's page",
+    Way.COMMAND_LINE: "the command line",
+    Way.REFERENCE: "`vault:kv/openai#key`",
+    Way.MINTED: "the API of OpenAI",
+}
+
+
+@pytest.mark.parametrize("way", Way)
+def test_card_receipt_and_document_say_which_way_the_new_secret_came(way: Way) -> None:
+    new = r.replacement().but(way=way, source="vault:kv/openai#key" if way is Way.REFERENCE else "")
+    rotation = r.completed().but(replacement=new)
+
+    assert f" · new secret by {SAID[way]} · " in json.dumps(card(rotation).content, ensure_ascii=False)
+    assert f"\nThe new secret came by {SAID[way]}.\n" in str(next(receipt(rotation)).content).replace("\\n", "\n")
+    told = document(rotation, "", json.dumps({"number": 1, "hash": ""}))["new_key"]
+    assert told.get("secret_by", Way.FORM) == way
+    assert told.get("secret_from", "") == new.source
