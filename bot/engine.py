@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from bot.rotation import nudges
+from bot.rotation import chores, nudges
 from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Uncertain
+from bot.rotation.moves import told
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.policy import is_way_back_closed
 from bot.rotation.ports import Hold
@@ -19,7 +20,7 @@ from bot.rotation.revocation import with_task
 from bot.rotation.starting import lacks_start
 from bot.rotation.states import TRACKS, State, Step, Track
 from bot.rotation.stops import Cause
-from bot.steps import RUN
+from bot.steps import RUN, aftercare
 from bot.steps.outcomes import Again, Ask, Done, Outcome, Unapproved, Unstarted, Wait
 from bot.steps.world import Limits, World
 from bot.storage.jobs import Jobs
@@ -37,8 +38,6 @@ LONGEST_BACKOFF = timedelta(seconds=30)
 AT_ONCE = datetime.fromtimestamp(0, UTC)
 """The due time of what has no time: it is past on every clock."""
 
-EXPIRED = "nobody approved in time"
-
 CLOCKS_DIFFER = timedelta(seconds=2)
 """The most that two machines' clocks may differ before one of them counts as wrong."""
 
@@ -46,9 +45,9 @@ CLOCKS_DIFFER = timedelta(seconds=2)
 def due_at(rotation: Rotation, limits: Limits, now: datetime) -> datetime | None:
     """Return when the bot must advance *rotation* next, or push people about it; None if only a person can.
 
-    A rotation that is over may have something to push people about.
+    A rotation that is over may have something to push people about, or to do at its provider.
     """
-    dues = (_own_due(rotation, limits, now), nudges.due_at(rotation, limits.paces, now))
+    dues = (_own_due(rotation, limits, now), aftercare.due_at(rotation), nudges.due_at(rotation, limits.paces, now))
     return min((due for due in dues if due), default=None)
 
 
@@ -118,7 +117,7 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
     now = world.now()
     due = _own_due(rotation, world.limits, now)
     if due is None or due > now:
-        return nudges.pushed(rotation, world.limits.paces, now)
+        return await _beside(rotation, world)
     match rotation.state:
         case State.AWAITING_SECRET:
             where = MOVED_IS_BACK if rotation.left_alone else "no model is on a refused one"
@@ -133,6 +132,22 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
             return _expired(rotation, world.limits, now)
         case _:
             return await _take_step(rotation, world)
+
+
+async def _beside(rotation: Rotation, world: World) -> Rotation:
+    """Do what is due beside the rotation's own course; nothing of that stops it."""
+    now = world.now()
+    chore = aftercare.due(rotation, now)
+    if chore is None:
+        return nudges.pushed(rotation, world.limits.paces, now)
+    try:
+        return await aftercare.aftercare(rotation, world)
+    except (LeaseLost, Unanswerable):
+        raise  # nothing can or may be recorded
+    except Exception as surprise:  # noqa: BLE001 - it is tried again
+        return chores.failed(
+            rotation, chore, str(Blocked(Cause.OUR_FAULT, reference=_logged(rotation, surprise, chore))), now
+        )
 
 
 def _expired(rotation: Rotation, limits: Limits, now: datetime) -> Rotation:
@@ -277,9 +292,15 @@ def _trouble(rotation: Rotation, trouble: Uncertain, step: Step, world: World) -
 
 
 def _unexpected(rotation: Rotation, surprise: Exception, step: Step, world: World) -> Rotation:
+    stop = Blocked(Cause.OUR_FAULT, reference=_logged(rotation, surprise, step.name))
+    return _stop(rotation, stop, step, world)
+
+
+def _logged(rotation: Rotation, surprise: Exception, step: str) -> str:
+    """Log a fault of ours; return the reference that people are given instead."""
     reference = secrets.token_hex(4)
-    log.error("step_failed", rotation=rotation.id, step=step.name, reference=reference, exc_info=surprise)
-    return _stop(rotation, Blocked(Cause.OUR_FAULT, reference=reference), step, world)
+    log.error("step_failed", rotation=rotation.id, step=step, reference=reference, exc_info=surprise)
+    return reference
 
 
 class Engine:
@@ -310,7 +331,7 @@ class Engine:
             await news.catch_up()
             return await self._wait_out(before)
         with suppress(Conflict):  # a person changed it first: continue from their change
-            saved = await self._store.save(after, _event(before, after), at=self._world.now())
+            saved = await self._store.save(after, told(before, after), at=self._world.now())
             log.info("moved", rotation=saved.id, state=saved.state, done=len(saved.done), note=saved.note)
             _count(before, saved, self._world.now() - (before.step_since or began))
             await news.of(saved)
@@ -366,25 +387,3 @@ def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
         STEPS.labels(step.name, outcome).observe(max(took.total_seconds(), 0))
     if after.stop and after.stop != before.stop:
         stops(after.stop.kind, moved=bool(after.moved))
-
-
-def _event(before: Rotation, after: Rotation) -> dict[str, str]:
-    """Describe a move for the audit trail."""
-    if after.nudges != before.nudges:
-        new = (nudge for nudge in after.nudges if nudge not in before.nudges)
-        return {"by": "keyturn", "what": "reminded", "why": ", ".join(f"{n.about} ({n.number})" for n in new)}
-    if after.parked_at and not before.parked_at:
-        return {"by": "keyturn", "what": "parked" if after.state is before.state else "rolled back", "why": EXPIRED}
-    if after.stale_at and not before.stale_at:
-        return {"by": "keyturn", "what": "evidence too old", "why": ""}
-    if after.state is not before.state:
-        return {"by": "keyturn", "what": f"{before.state} -> {after.state}", "why": _why(after)}
-    return {
-        "by": "keyturn",
-        "what": "step",
-        "why": after.done[-1] if len(after.done) > len(before.done) else after.note or "",
-    }
-
-
-def _why(rotation: Rotation) -> str:
-    return rotation.stop.headline if rotation.stop else rotation.note or ""

@@ -205,6 +205,33 @@ class PutOff(Frozen):
     """The same approver has approved since."""
 
 
+class Chore(StrEnum):
+    """What Keyturn does at a provider beside a rotation's own course; records hold the values."""
+
+    REVOKE = "revoke"
+    """Disable, and then delete, a credential that nothing uses any more."""
+
+    CLEAR = "clear"
+    """Delete what Keyturn had the provider make, and nothing needs."""
+
+
+class Setback(Frozen):
+    """How a chore failed last; it is gone once the chore succeeds."""
+
+    chore: Chore
+    since: datetime
+    """When it failed first."""
+
+    at: datetime
+    number: int
+    """How often it has failed in a row."""
+
+    why: str
+    """One sentence."""
+
+    retry_at: datetime
+
+
 class Asides(Frozen):
     """The part of a record that is beside the rotation's own course: what people say, are told, and have left to do."""
 
@@ -217,6 +244,9 @@ class Asides(Frozen):
 
     put_off: tuple[PutOff, ...] = ()
     """The approvers who have said "not yet", the last word of each."""
+
+    setbacks: tuple[Setback, ...] = ()
+    """The chores at a provider that fail, and when each is tried again."""
 
     revocation: Revocation | None = None
     """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""

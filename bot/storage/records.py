@@ -15,6 +15,7 @@ import structlog
 from redis.asyncio import Redis
 
 from bot.rotation import audit
+from bot.rotation.chores import first_due
 from bot.rotation.errors import NotOurRecord, WrongState
 from bot.rotation.nudges import matters
 from bot.rotation.record import SCHEMA, Rotation
@@ -168,7 +169,7 @@ class Store(Batches):
                     json.dumps(concerned(saved)),
                     state_since(saved),
                     json.dumps(room),
-                    int(bool(matters(saved))),
+                    int(bool(matters(saved) or first_due(saved))),
                     revoke_by(saved) or "",
                 ],
             )
