@@ -142,8 +142,8 @@ async def _beside(rotation: Rotation, world: World) -> Rotation:
         return nudges.pushed(rotation, world.limits.paces, now)
     try:
         return await aftercare.aftercare(rotation, world)
-    except (LeaseLost, Unanswerable):
-        raise  # nothing can or may be recorded
+    except (Unanswerable, LeaseLost):
+        raise
     except Exception as surprise:  # noqa: BLE001 - it is tried again
         return chores.failed(
             rotation, chore, str(Blocked(Cause.OUR_FAULT, reference=_logged(rotation, surprise, chore))), now
