@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Self
 
 from bot.rotation.counted import Ledger, OldKeyUsage, Tally
+from bot.rotation.credentials import Ability
 from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.inventory import ProviderKey
@@ -63,6 +64,12 @@ class Rotation(Asides):
     replacement: Replacement | None = None
     same_secret_checked: bool = False
     """Whether fingerprints have ruled out that the new secret is already in use."""
+
+    account: str = ""
+    """The provider of the old key, by its name in the settings of then; empty: people make and revoke by hand."""
+
+    abilities: tuple[Ability, ...] = ()
+    """What that provider could do when the rotation was requested: cards offer it, and a click asks again."""
 
     names: tuple[str, ...] = ()
     """Every display name that this rotation has requested; a key under one of them belongs to it."""

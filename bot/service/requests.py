@@ -138,6 +138,7 @@ class Requests(Verbs):
         policy = self._people.policy_of(plan)
         if policy.names:
             await self._people.check_may_begin(by, policy)
+        provider = self._providers.of(key)
         rotation = Rotation(
             id=new_id(),
             team=team,
@@ -148,6 +149,8 @@ class Requests(Verbs):
             zone=person.zone,
             plan=plan,
             policy=policy,
+            account=provider.name if provider else "",
+            abilities=tuple(sorted(provider.abilities)) if provider else (),
             approvals_required=max(self._rules.approvals_required, policy.approvals),
             self_approval=self._rules.self_approval,
         )
