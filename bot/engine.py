@@ -110,7 +110,8 @@ async def move(rotation: Rotation, world: World) -> Rotation:
     after = await _moved(rotation, world)
     if rotation.is_over or after == rotation:
         return after
-    return with_task(after, world.now(), world.limits.revoke_within)
+    now = world.now()
+    return nudges.hushed(rotation, with_task(after, now, world.limits.revoke_within), world.limits.paces, now)
 
 
 async def _moved(rotation: Rotation, world: World) -> Rotation:
@@ -382,7 +383,7 @@ class News:
 
 def _count(before: Rotation, after: Rotation, took: timedelta) -> None:
     """Count the end of a step, once it is recorded."""
-    outcome, step = how_left(before, after) if before.nudges == after.nudges else "", next_step(before)
+    outcome, step = how_left(before, after) if nudges.pushes(before) == nudges.pushes(after) else "", next_step(before)
     if outcome and step:
         STEPS.labels(step.name, outcome).observe(max(took.total_seconds(), 0))
     if after.stop and after.stop != before.stop:

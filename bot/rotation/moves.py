@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from bot.rotation import chores
+from bot.rotation.nudges import pushes
 from bot.rotation.parts import Chore
 from bot.rotation.record import Rotation
 
@@ -14,8 +15,7 @@ SAID: dict[Chore, Callable[[Rotation, Rotation], str]] = {}
 
 def told(before: Rotation, after: Rotation) -> dict[str, str]:
     """Describe a move for the audit trail."""
-    if after.nudges != before.nudges:
-        new = (nudge for nudge in after.nudges if nudge not in before.nudges)
+    if new := [nudge for nudge in pushes(after) if nudge not in before.nudges]:
         return {"by": "keyturn", "what": "reminded", "why": ", ".join(f"{n.about} ({n.number})" for n in new)}
     what, why = chores.said(before, after, SAID)
     if what:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from bot.rotation import exposure
-from bot.rotation.attention import began_at, occasion, pages
+from bot.rotation.attention import began_at, occasion, open_troubles, pages
 from bot.rotation.hours import Calendar
 from bot.rotation.parts import Nudge
 from bot.rotation.record import Rotation
@@ -31,6 +31,8 @@ class Kind(StrEnum):
     APPROVAL = "approval"
     REVIEW = "review"
     REVOCATION = "revocation"
+    WATCHED = "watched"
+    """A watch that ended well: told by day, once."""
 
 
 class Whom(StrEnum):
@@ -88,6 +90,7 @@ RHYTHMS: Mapping[Kind, Callable[[Paces], Rhythm]] = {
     Kind.APPROVAL: lambda paces: Rhythm(paces.approval_reminder, 5),
     Kind.REVIEW: lambda paces: Rhythm(paces.stop_reminder, 5),
     Kind.REVOCATION: lambda paces: Rhythm(paces.stop_reminder, 5, is_first=True),
+    Kind.WATCHED: lambda paces: Rhythm(paces.stop_reminder, 1),
 }
 """The rhythm of each kind of matter; a test checks that none is missing."""
 
@@ -118,14 +121,14 @@ def _stop(rotation: Rotation) -> Matter | None:
     """A stop that harms nobody, or that somebody has taken on: it is not forgotten."""
     if rotation.state is not State.BLOCKED or rotation.stop is None or _harm(rotation):
         return None
-    return Matter(Kind.STOP, f"waits:{occasion(rotation)}", _since(rotation, rotation.stop.at), Whom.REQUESTER)
+    return Matter(Kind.STOP, f"{WAITS}{occasion(rotation)}", _since(rotation, rotation.stop.at), Whom.REQUESTER)
 
 
 def _secret(rotation: Rotation) -> Matter | None:
     if rotation.state is not State.AWAITING_SECRET or rotation.secret_asked_at is None or _harm(rotation):
         return None
     since = _since(rotation, rotation.secret_asked_at)
-    return Matter(Kind.SECRET, f"waits:{occasion(rotation)}", since, Whom.REQUESTER)
+    return Matter(Kind.SECRET, f"{WAITS}{occasion(rotation)}", since, Whom.REQUESTER)
 
 
 def _start(rotation: Rotation) -> Matter | None:
@@ -133,7 +136,7 @@ def _start(rotation: Rotation) -> Matter | None:
     if not is_open or _harm(rotation):
         return None
     asked = rotation.start_asked_at or rotation.requested_at
-    return Matter(Kind.START, f"waits:start:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
+    return Matter(Kind.START, f"{WAITS}start:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
 
 
 def _approval(rotation: Rotation) -> Matter | None:
@@ -141,7 +144,7 @@ def _approval(rotation: Rotation) -> Matter | None:
     if not is_open or _harm(rotation):
         return None
     asked = rotation.asked_at or rotation.requested_at
-    return Matter(Kind.APPROVAL, f"waits:approval:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
+    return Matter(Kind.APPROVAL, f"{WAITS}approval:{asked.isoformat()}", _since(rotation, asked), Whom.APPROVERS)
 
 
 def _revocation(rotation: Rotation) -> Matter | None:
@@ -149,8 +152,25 @@ def _revocation(rotation: Rotation) -> Matter | None:
     task = rotation.revocation
     if task is None or not task.is_open or _harm(rotation):
         return None
-    since = _since(rotation, task.due_at)
+    told = last_nudge(rotation, WATCH_ENDED)
+    since = _since(rotation, max(task.due_at, told.at + HOUR) if told else task.due_at)
     return Matter(Kind.REVOCATION, f"waits:revocation:{task.due_at.isoformat()}", since, Whom.REQUESTER)
+
+
+def _watched(rotation: Rotation) -> Matter | None:
+    """The good end of a watch, of which nobody has been told yet."""
+    noted = last_nudge(rotation, WATCH_ENDED)
+    return Matter(Kind.WATCHED, WATCH_ENDED, noted.at, Whom.REQUESTER) if noted and not noted.number else None
+
+
+def is_watch_told(rotation: Rotation) -> bool:
+    """Return whether it is time to tell of the good end of a watch."""
+    told = last_nudge(rotation, WATCH_ENDED)
+    return told is not None and told.number > 0
+
+
+WATCH_ENDED = "waits:watch-ended"
+"""The mark of the good end of a watch; the rest is the key of its message."""
 
 
 def _since(rotation: Rotation, at: datetime) -> datetime:
@@ -159,7 +179,7 @@ def _since(rotation: Rotation, at: datetime) -> datetime:
 
 
 MATTERS: tuple[Callable[[Rotation], Matter | None], ...] = (
-    _harm, _leak, _stop, _secret, _start, _approval, _review, _revocation,
+    _harm, _leak, _stop, _secret, _start, _approval, _review, _revocation, _watched,
 )  # fmt: skip
 """What may wait for people."""
 
@@ -187,7 +207,53 @@ def is_taken(rotation: Rotation) -> bool:
 
 def nudge_of(rotation: Rotation, matter: Matter) -> Nudge | None:
     """Return the last push about *matter* after its first message."""
-    return next((nudge for nudge in reversed(rotation.nudges) if nudge.about == matter.about), None)
+    nudge = last_nudge(rotation, matter.about)
+    return nudge if nudge and nudge.number else None
+
+
+def last_nudge(rotation: Rotation, about: str) -> Nudge | None:
+    """Return what is noted of pushes about a matter, also that there was none yet although one is due."""
+    return next((nudge for nudge in reversed(rotation.nudges) if nudge.about == about), None)
+
+
+def is_hushed(rotation: Rotation, occasion: str) -> bool:
+    """Return whether the message about an *occasion* calls nobody: it came at night, and could wait."""
+    nudge = last_nudge(rotation, f"{WAITS}{occasion}")
+    return nudge is not None and nudge.is_hushed
+
+
+def is_silent(rotation: Rotation) -> bool:
+    """Return whether nobody is to be called to what waits now before people may be pushed."""
+    noted = (last_nudge(rotation, matter.about) for matter in matters(rotation) if matter.kind in CAN_WAIT)
+    return any(nudge and not nudge.number for nudge in noted)
+
+
+def pushes(rotation: Rotation) -> tuple[Nudge, ...]:
+    """Return the last push about each matter, without those that are still to come."""
+    return tuple(nudge for nudge in rotation.nudges if nudge.number)
+
+
+WAITS = "waits:"
+"""How the mark of a matter begins that can wait; the occasion follows."""
+
+AT_IT = timedelta(hours=1)
+"""How long after somebody did something about a rotation they are taken to wait for what becomes of it."""
+
+CAN_WAIT = frozenset({Kind.STOP, Kind.SECRET, Kind.START, Kind.APPROVAL})
+"""Matters whose message calls people, but not at night unless somebody is at it."""
+
+
+def hushed(before: Rotation, after: Rotation, paces: Paces, now: datetime) -> Rotation:
+    """Return *after*, with a note about each matter that begins *now* and of which people are told when they may be."""
+    known = {matter.about for matter in matters(before)}
+    new = [matter.about for matter in matters(after) if matter.kind in CAN_WAIT and matter.about not in known]
+    is_at_it = after.acted_at is not None and now - after.acted_at < AT_IT
+    hours = paces.calendar.of(after.channel, after.zone)
+    later = [] if is_at_it or hours.next_open(now) <= now else new
+    if after.is_over and not before.is_over and after.watched and not open_troubles(after):
+        later.append(WATCH_ENDED)
+    notes = tuple(Nudge(about=about, at=now, number=0, is_hushed=True) for about in later)
+    return after.but(nudges=(*after.nudges, *notes)[-KEPT:]) if notes else after
 
 
 def reminded(rotation: Rotation) -> Nudge | None:
@@ -202,9 +268,9 @@ def due_at(rotation: Rotation, paces: Paces, now: datetime) -> datetime | None:
 
 
 def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> datetime | None:
-    rhythm, last = RHYTHMS[matter.kind](paces), nudge_of(rotation, matter)
+    rhythm, last = RHYTHMS[matter.kind](paces), last_nudge(rotation, matter.about)
     number = last.number if last else 0
-    pause = _pause(rhythm, number)
+    pause = timedelta(0) if last and not number else _pause(rhythm, number)
     if pause is None:
         return None
     at = (last.at if last else matter.since) + pause
@@ -230,5 +296,6 @@ def pushed(rotation: Rotation, paces: Paces, now: datetime) -> Rotation:
 
 
 def _next(rotation: Rotation, matter: Matter, now: datetime) -> Nudge:
-    last = nudge_of(rotation, matter)
-    return Nudge(about=matter.about, at=now, number=(last.number if last else 0) + 1)
+    last = last_nudge(rotation, matter.about)
+    number, is_quiet = (last.number, last.is_hushed) if last else (0, False)
+    return Nudge(about=matter.about, at=now, number=number + 1, is_hushed=is_quiet)

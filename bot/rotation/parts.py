@@ -132,6 +132,8 @@ class Nudge(Frozen):
     about: str
     at: datetime
     number: int
+    is_hushed: bool = False
+    """The message that told of it called nobody, as it came when nobody is to be pushed; with number 0, nobody yet."""
 
 
 class OnIt(Frozen):
@@ -239,6 +241,9 @@ class Asides(Frozen):
     """The last push about each matter after the message that told of it."""
 
     on_it: OnIt | None = None
+    acted_at: datetime | None = None
+    """When somebody last did something about this rotation; None in records of older versions."""
+
     questions: tuple[Question, ...] = ()
     """What approvers have asked the requester, in order."""
 

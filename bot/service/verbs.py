@@ -26,7 +26,6 @@ from bot.rotation.inventory import Inventory
 from bot.rotation.people import Directory, People, Rules
 from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Rotation
-from bot.rotation.references import NO_SOURCES, Sources
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Room, Store, Taken
 
@@ -100,7 +99,6 @@ class Verbs:
         pepper: SecretStr | None = None,
         own: tuple[SecretStr, ...] = (),
         providers: Providers = NO_PROVIDERS,
-        sources: Sources = NO_SOURCES,
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -113,7 +111,6 @@ class Verbs:
         self._pepper = pepper
         self._own = own
         self._providers = providers
-        self._sources = sources
         self._given: dict[tuple[str, int], SecretStr] = {}
         """By rotation and attempt, a secret that was accepted and has not been sent yet."""
 
@@ -175,7 +172,8 @@ class Verbs:
     ) -> Rotation:
         """Save the record first; then queue its display and, with *moves*, its next step."""
         what, why = told
-        saved = await self._store.save(rotation, event(by, what, why), at=self._now(), room=room)
+        now = self._now()
+        saved = await self._store.save(rotation.but(acted_at=now), event(by, what, why), at=now, room=room)
         log.info("asked_for", rotation=saved.id, by=by, what=what, state=saved.state)
         try:
             if saved.version > 1:  # the command shows the first one itself, or tells the person why not

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bot.rotation.attention import gist, occasion
 from bot.rotation.flags import SEPARATOR
-from bot.rotation.nudges import Kind, harmful, leaking, matters, nudge_of
+from bot.rotation.nudges import Kind, harmful, is_silent, leaking, matters, nudge_of
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from handlers.views.around import AGAIN, Around
@@ -98,6 +98,7 @@ def beside_card(rotation: Rotation, link: str, places: Places, *, approver_dm: b
         after = partial(_after, rotation, link)
         return Ask(called, edition, content, after, requester=False, approvers=True, escalates=nudge is not None)
     wanted = approver_dm and any(matter.kind in (Kind.APPROVAL, Kind.START) for matter in matters(rotation))
+    wanted = wanted and not is_silent(rotation)
     about = occasion(rotation) if wanted else ""
     content = _with_card(rotation, WANTED.format(f"<#{rotation.channel}>", link), places) if wanted else {}
     return Ask(about, edition, content, partial(_after, rotation, link), requester=False, approvers=True)
@@ -125,7 +126,9 @@ def _after(rotation: Rotation, link: str, edition: str) -> dict[str, Any]:
 
 
 def _called(rotation: Rotation) -> str:
-    """Name what people are called to, and how often they have been since the first time."""
+    """Name what people are called to, and how often they have been since the first time; empty while it waits."""
+    if is_silent(rotation) and not (harmful(rotation) or leaking(rotation)):
+        return ""
     numbers = [nudge.number for matter in matters(rotation) if (nudge := nudge_of(rotation, matter))]
     return f"{occasion(rotation)}{AGAIN}{max(numbers)}" if numbers and occasion(rotation) else occasion(rotation)
 

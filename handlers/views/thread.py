@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from bot.rotation.attention import open_troubles
 from bot.rotation.evidence import Verdict
 from bot.rotation.exposure import uses
 from bot.rotation.flags import PROVES_NOTHING
 from bot.rotation.labels import WORKS, label_of
+from bot.rotation.nudges import is_hushed, is_watch_told
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.progress import next_step, steps_of
 from bot.rotation.record import Rotation, Trouble, Void
@@ -214,7 +216,7 @@ def _on_the_way(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.state is State.BLOCKED and rotation.stop:
         who = pushes.called(rotation, approvers)
         text = f"{_key(rotation)} stopped: {sentence(rotation.stop.headline, 300)}. {who}\n{alarm.next_move(rotation)}"
-        yield reply(f"stopped:{rotation.stop.at.isoformat()}", text)
+        yield _by_day(f"stopped:{rotation.stop.at.isoformat()}", text, rotation)
     yield from _accepted(rotation)
     yield from pushes.alarmed(rotation, approvers)
     if rotation.parked_at and words.is_parked(rotation):
@@ -227,10 +229,24 @@ def _to_start(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     """Ask approvers to start."""
     if rotation.start_asked_at is None:
         return
+    key = f"start:{rotation.start_asked_at.isoformat()}"
+    approvers = _unless_hushed(approvers, key, rotation)
     again = f"{sentence(rotation.note)} " if rotation.note and rotation.state is State.AWAITING_START else ""
     other = "" if rotation.self_approval else ", not from the requester"
     text = f"{_key(rotation)} is ready to start. {again}Start wanted from {approvers}{other}: *Start* on the card."
-    yield reply(f"start:{rotation.start_asked_at.isoformat()}", text)
+    yield _by_day(key, text, rotation)
+
+
+def _unless_hushed(approvers: str, key: str, rotation: Rotation) -> str:
+    return "approvers" if is_hushed(rotation, key) else approvers
+
+
+def _by_day(key: str, text: str, rotation: Rotation) -> Reply:
+    """Build a reply; at night it calls nobody to what can wait, and says so."""
+    return reply(key, f"{text}\n{HUSHED}", NOBODY) if is_hushed(rotation, key) else reply(key, text)
+
+
+HUSHED = "This can wait, so nobody is called now: Keyturn does that when quiet hours are over."
 
 
 def _exposed(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -288,12 +304,14 @@ def _place(model: AffectedModel) -> str:
 def _asking(rotation: Rotation, approvers: str) -> Iterator[Reply]:
     if rotation.asked_at is None:
         return
+    key = f"approval:{rotation.asked_at.isoformat()}"
+    approvers = _unless_hushed(approvers, key, rotation)
     wanted = _approval_wanted(rotation, approvers)
     press = "*Delete old key* on the card"
     text = f"{_key(rotation)} is ready to finish: {summary.tally(rotation)}. {wanted}: {press}."
     if wrong := evidence.against(rotation):
         text = f"{_key(rotation)} needs a decision: {wrong[0]} {wanted}: {press}, or *Roll back*."
-    yield reply(f"approval:{rotation.asked_at.isoformat()}", text)
+    yield _by_day(key, text, rotation)
 
 
 def _ending(rotation: Rotation, approvers: str) -> Iterator[Reply]:
@@ -320,11 +338,14 @@ def _rolled_back(rotation: Rotation) -> Reply:
 
 
 def _watch_ended(rotation: Rotation) -> Iterator[Reply]:
-    """Tell the requester of a watch that leaves them something to do; the receipt says how it ended otherwise."""
-    left = watch.wrong_now(rotation) if rotation.state is State.COMPLETED else []
-    if left:
-        text = "\n".join([f"{_key(rotation)}: the watch is over. <@{rotation.requested_by}>", *left])
-        yield reply("watch-ended", text)
+    """Tell the requester of the end of a watch: at once while something is wrong, else when people may be called."""
+    if rotation.state is not State.COMPLETED or not (open_troubles(rotation) or is_watch_told(rotation)):
+        return
+    requester, then = f"<@{rotation.requested_by}>", [] if open_troubles(rotation) else [words.then(rotation)]
+    who = "" if requester in "".join(then) else f" {requester}"
+    over = f"{_key(rotation)}: the watch is over.{who}"
+    lines = filter(None, [*([watch.summary(rotation)] if then else []), *watch.wrong_now(rotation), *then])
+    yield reply("watch-ended", "\n".join([over, *lines]), frozenset({rotation.requested_by}))
 
 
 def _troubles(rotation: Rotation, approvers: str) -> Iterator[Reply]:

@@ -18,6 +18,7 @@ from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Unce
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.hours import Calendar, Quiet
+from bot.rotation.moves import told
 from bot.rotation.parts import Nudge
 from bot.rotation.policy import offered
 from bot.rotation.progress import next_step, undone_from, verified_again
@@ -111,6 +112,19 @@ async def test_no_time_runs_out_in_the_night_as_people_are_told_of_it(record):
     for night in (34 * HOUR, 40 * HOUR):
         assert await move(record, world(night, calendar=by_day)) == record
     assert await move(record, world(41 * HOUR, calendar=by_day)) != record
+
+
+async def test_what_people_are_asked_at_night_is_noted_for_the_morning_and_is_no_reminder(only_step):
+    only_step(Done(running()), gated=True)
+    given = {"calendar": Calendar(Quiet(time(22), time(7)))}
+    asked = await move(running(), world(9 * HOUR, **given))  # at 23:02
+    called = await move(asked, world(17 * HOUR, **given))
+
+    assert (asked.state, [nudge.number for nudge in asked.nudges]) == (State.AWAITING_APPROVAL, [0])
+    assert (told(running(), asked)["what"], told(asked, called)["what"]) == (
+        "RUNNING -> AWAITING_APPROVAL",
+        "reminded",
+    )
 
 
 async def test_a_secret_that_nobody_gives_ends_the_rotation():

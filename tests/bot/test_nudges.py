@@ -8,7 +8,7 @@ from bot.rotation.counted import Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Finding
 from bot.rotation.hours import Calendar, Quiet
-from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, matters, nudge_of, pushed
+from bot.rotation.nudges import RHYTHMS, Kind, Paces, due_at, hushed, is_watch_told, matters, nudge_of, pushed
 from bot.rotation.parts import Exposure, OnIt, Review, Revocation, Which
 from bot.rotation.record import Rotation, Trouble
 from bot.rotation.states import State, Track
@@ -138,6 +138,46 @@ def test_callers_that_fail_wait_for_no_morning():
     assert found[:10] == [5, 15, 35, 75, 135, 195, 255, 315, 375, 435]
     assert found[10:] == [495, 555], "by day it goes on until somebody is on it: at 07:17, 08:17"
     assert {matter.kind for matter in matters(AT_NIGHT)} == {Kind.HARM}
+
+
+@pytest.mark.parametrize(
+    ("after", "acted", "hour", "is_quiet"),
+    [
+        (ASKED, 0, 9, True),
+        (ASKED, 0, 1, False),
+        (ASKED, 8.5, 9, False),
+        (ASKED, None, 16, True),
+        (stopped(), 0, 9, True),
+        (stopped(StopKind.DRIFT, plan=GONE), 0, 9, False),
+        (rotation(State.AWAITING_START, start_asked_at=NOW), 0, 9, True),
+        (running(exposed=LEAK), 0, 9, False),
+    ],
+)
+def test_at_night_nobody_is_called_to_what_can_wait_unless_somebody_is_at_it(after, acted, hour, is_quiet):
+    now = later(hour * HOUR)
+    after = after.but(acted_at=None if acted is None else later(acted * HOUR))
+    noted = hushed(running(), after, BY_DAY, now)
+
+    assert [nudge.number for nudge in noted.nudges] == [0] * is_quiet
+    assert hushed(after, after, BY_DAY, now) is after, "it is told when it begins"
+    if is_quiet:
+        morning = later(17 * HOUR).replace(hour=7, minute=0)
+        assert due_at(noted, BY_DAY, now) == morning
+        (called,) = pushed(noted, BY_DAY, morning).nudges
+        assert (called.number, called.is_hushed) == (1, True)
+
+
+def test_the_good_end_of_a_watch_is_told_by_day_once():
+    over = OWED.but(ended_at=later(9 * HOUR), watched=3)
+    noted = hushed(running(deleted_at=NOW), over, BY_DAY, later(9 * HOUR))
+    morning = later(17 * HOUR).replace(hour=7, minute=0)
+
+    assert kinds(noted) == ["revocation", "watched"]
+    assert due_at(noted, BY_DAY, later(9 * HOUR)) == morning
+    told = pushed(noted, BY_DAY, morning)
+    assert (kinds(told), is_watch_told(told), is_watch_told(noted)) == (["revocation"], True, False)
+    assert hushed(running(deleted_at=NOW), over.but(troubles=(WRONG,)), BY_DAY, NOW).nudges == ()
+    assert hushed(running(deleted_at=NOW), over.but(watched=0), BY_DAY, NOW).nudges == ()
 
 
 def test_each_matter_is_counted_by_itself_and_harm_that_is_new_pages_anew():

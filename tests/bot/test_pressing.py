@@ -660,3 +660,8 @@ async def test_an_approver_ends_a_stopped_rotation_that_has_no_way_back_and_its_
 
     assert (ended.state, ended.ended_by) == (State.CANCELLED, "U_APPROVER")
     assert ended.stop == record.stop
+
+
+async def test_a_click_notes_when_somebody_was_at_it(desk):
+    record = await desk.save(waiting())
+    assert (await desk.service.roll_back(record.id, by="U_APPROVER")).acted_at == NOW

@@ -896,6 +896,19 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_callers_that_fail_wait_for_no_morning",
             "paces.page_after, 10, HOUR, at_any_hour=True),\n    Kind.LEAK",
         ),
+        "The end of a soak in the night calls approvers.": Guard(
+            "later = [] if is_at_it or hours.next_open(now) <= now else new",
+            "test_at_night_nobody_is_called_to_what_can_wait_unless_somebody_is_at_it",
+            "later: list[str] = []",
+        ),
+        "Who waits for what they have just set going is not called at night.": Guard(
+            ".but(acted_at=now)", "test_a_click_notes_when_somebody_was_at_it", ""
+        ),
+        "What is told at night without a call calls nobody in the morning.": Guard(
+            "pause = timedelta(0) if last and not number else _pause(rhythm, number)",
+            "test_at_night_nobody_is_called_to_what_can_wait_unless_somebody_is_at_it",
+            "pause = _pause(rhythm, number)",
+        ),
         "Each look at the counters edits the card.": Guard(
             "_digest(steady)",
             "test_a_look_that_only_adds_to_the_chart_edits_no_message_and_the_next_edit_has_it",

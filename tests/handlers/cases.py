@@ -16,7 +16,6 @@ from bot.rotation.parts import REFERS, Nudge, OnIt, Which
 from bot.rotation.policies import Policy
 from bot.rotation.policy import NO_MEMBER, Permissions, Person, closed_window
 from bot.rotation.record import Rotation
-from bot.rotation.references import hint, prefix_of
 from bot.rotation.secret import checked
 from bot.rotation.states import State
 from bot.rotation.stops import Cause
@@ -451,6 +450,10 @@ MESSAGES: Mapping[str, Case] = {
         r.cancelled(ended_by=None, note="Nobody gave a secret in time; nothing was changed."), "cancelled"
     ),
     "reply-watch-ended": told(r.in_trouble(r.completed_after_watch()), "watch-ended"),
+    "reply-watch-ended-well": told(r.watch_told(ROTATIONS["completed-to-be-revoked"].but(watched=8)), "watch-ended"),
+    "reply-approval-at-night": told(r.hushed(r.proved(r.awaiting_approval())), "approval"),
+    "reply-stop-at-night": told(r.hushed(STOPS["unverified"]), "stopped"),
+    "reply-start-at-night": told(r.hushed(r.awaiting_start()), "start"),
     "reply-rolled-back-expired": told(r.rolled_back(ended_by=None, parked_at=r.at(259_241)), "rolled-back"),
     "direct-leak": beside(r.exposed(r.awaiting_secret())),
     "reply-reminder-leak": told(r.nudged(r.exposed(r.awaiting_secret()), 1200), "reminder"),
@@ -558,9 +561,6 @@ VIEWS: Mapping[str, Case] = {
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
     "form-secret-again": lambda: secret_form(
         r.awaiting_secret(attempt=1, why="quarterly", ticket="OPS-4412"), "OpenAI production", require_reason=True
-    ),
-    "form-secret-by-reference": lambda: secret_form(
-        r.awaiting_secret(), "new", references=hint((prefix_of("vault:kv/openai"), prefix_of("vault-wrapped")))
     ),
     "form-secret-vertex": lambda: secret_form(
         r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"

@@ -8,7 +8,7 @@ from bot.rotation.counted import OldKeyUsage, Tally
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
-from bot.rotation.nudges import matters
+from bot.rotation.nudges import WATCH_ENDED, matters
 from bot.rotation.parts import Exposure, Nudge, PutOff, Question, Review, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.policies import Policy
@@ -226,6 +226,17 @@ def nudged(rotation: Rotation, seconds: float, number: int = 1) -> Rotation:
     """Return *rotation* after another push about the first thing that waits for people."""
     matter = matters(rotation)[0]
     return rotation.but(nudges=(Nudge(about=matter.about, at=at(seconds), number=number),))
+
+
+def hushed(rotation: Rotation, number: int = 0, seconds: float = 41) -> Rotation:
+    """Return *rotation*, where the first thing that waits began at night; with a *number*, people were called since."""
+    matter = matters(rotation)[0]
+    return rotation.but(nudges=(Nudge(about=matter.about, at=at(seconds), number=number, is_hushed=True),))
+
+
+def watch_told(rotation: Rotation, number: int = 1) -> Rotation:
+    """Return *rotation* at the good end of its watch; with *number* 0, its requester is to be told by day."""
+    return rotation.but(nudges=(Nudge(about=WATCH_ENDED, at=at(3903), number=number, is_hushed=True),))
 
 
 def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:

@@ -203,7 +203,8 @@ ENDS: dict[str, tuple[Rotation, str]] = {
     "a watch that ended in trouble": (r.in_trouble(r.completed_after_watch()), "watch-ended"),
     "cancelled themselves": (r.cancelled(), ""),
     "rolled back themselves": (r.rolled_back(), ""),
-    "a watch that ended well": (r.completed_after_watch(), ""),
+    "a watch that ended well": (r.watch_told(r.completed_after_watch()), "watch-ended"),
+    "a watch that ended well at night": (r.watch_told(r.completed_after_watch(), number=0), ""),
 }
 EARLIER = {"deleted": [ASKED], "a watch that ended in trouble": [r.watched(), WRONG]}
 
@@ -222,5 +223,40 @@ async def test_the_requester_is_told_once_of_each_end_that_they_did_not_bring_ab
     assert [fields[ts] for ts in new] == ([key] if key else [])
 
 
+QUIET = {"approval": ASKED, "a stop": STOPPED, "a start": r.awaiting_start()}
+
+
+@pytest.mark.parametrize("what", QUIET)
+async def test_at_night_what_can_wait_is_told_without_a_call_and_calls_people_in_the_morning(what: str) -> None:
+    slack = ToApprovers()
+    await slack.becomes(r.hushed(QUIET[what]))
+    assert slack.direct == {}
+    assert [text for text in replies(slack) if "<@" in text or "<!" in text] == []
+    assert [text for text in replies(slack) if "nobody is called now" in text]
+
+    await slack.becomes(r.hushed(QUIET[what], number=1, seconds=30_000))
+    asked = f"<@{r.REQUESTER}>" if what == "a stop" else "<!subteam^S_APPROVERS>"
+    assert [asked in text for text in replies(slack)] == [False, True]
+    assert set(slack.direct) == (set() if what == "a stop" else PAGED - {r.REQUESTER})
+
+
+def replies(slack: Channel) -> list[str]:
+    """The texts of the thread, without the checklist."""
+    posted = {ts for name, ts in slack.fields.items() if name.startswith(THREAD)}
+    return [str(message["text"]) for ts, message in slack.channel.items() if ts in posted]
+
+
+THREAD = ("approval:", "stopped:", "start:", "reminder:")
+
+
+async def test_a_channel_that_is_shut_calls_nobody_directly_at_night_either() -> None:
+    slack = ShutChannel()
+    await slack.becomes(r.hushed(ASKED))
+    assert slack.direct == {}
+
+    await slack.becomes(r.hushed(ASKED, number=1, seconds=30_000))
+    assert set(slack.direct) == PAGED
+
+
 def test_every_kind_of_matter_has_its_reminder() -> None:
-    assert REMINDERS.keys() == set(Kind)
+    assert REMINDERS.keys() | {Kind.WATCHED} == set(Kind)

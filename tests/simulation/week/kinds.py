@@ -42,7 +42,7 @@ class Kind(NamedTuple):
 
     befalls: tuple[Befalls, ...] = ()
     key: str = "Key"
-    """How the names of its keys begin; a policy asks for a start approval of those that are guarded."""
+    """How the names of its keys begin; policies ask for a start approval of some, and for a long soak of others."""
 
     by: str = ""
     """Who asks for it; anybody, if empty."""
@@ -97,7 +97,7 @@ DONE, BACK_AGAIN, OVER = State.COMPLETED, State.ROLLED_BACK, State.CANCELLED
 CUT_OVER = (Befalls(_has_moved, 0, refuse),)
 
 KINDS: tuple[Kind, ...] = (
-    Kind("good", 3, DONE),
+    Kind("good", 2, DONE),
     Kind("one of several", 3, DONE, by="U_PROMPT", in_a_batch=True),
     Kind("on hold for some hours", 1, DONE, befalls=(
         Befalls(_waits_for_approval, 5, hold), Befalls(_waits_for_approval, 3 * 3600, lift)), by="U_WAKING"),
@@ -119,7 +119,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("cancelled by an approver", 1, OVER, (), ("Cancel",)),
     Kind("no secret in time", 2, OVER, ()),
     Kind("never approved", 2, State.AWAITING_APPROVAL, approver=()),
-    Kind("rolled back by an approver", 3, BACK_AGAIN, approver=("Roll back",)),
+    Kind("asked for after a soak of hours", 2, DONE, key="Slow"),
+    Kind("rolled back by an approver", 2, BACK_AGAIN, approver=("Roll back",)),
     Kind("rolled back by the requester", 2, BACK_AGAIN, BACK, ()),
 )  # fmt: skip
 """Forty rotations together."""

@@ -219,10 +219,11 @@ def no_revocation_is_forgotten(log: Log) -> Iterator[str]:
 def every_end_is_told_once(log: Log) -> Iterator[str]:
     """The requester is told once of every end, as soon as that may be; who has ended it sees that on the card.
 
-    A watch that ends well is no news: what was to be told was told at the delete.
+    A watch that ends well is told by day.
     """
     for end, at, record in _ends(log):
-        until = (at if _is_active(log, record.id, at) else next_open(log, at)) + AT_ONCE
+        is_soon = _is_active(log, record.id, at) and not _ended_well(record)
+        until = (at if is_soon else next_open(log, at)) + AT_ONCE
         pings = [(who, s) for who, s in log.pings() if _is_about(s, record) and at <= s.at <= until]
         who = record.requested_by
         told = [s.text[:60] for person, s in pings if person == who]
@@ -242,15 +243,14 @@ def _ends(log: Log) -> Iterator[tuple[str, datetime, Rotation]]:
         for one, other in pairwise(versions):
             if other.record.deleted_at and not one.record.deleted_at:
                 yield "deleted", other.at, other.record
-            elif other.record.is_over and not one.record.is_over and not _ended_well(other.record):
+            elif other.record.is_over and not one.record.is_over:
                 yield str(other.record.state), other.at, other.record
             elif other.record.parked_at and not one.record.parked_at:
                 yield PARKED, other.at, other.record
 
 
 def _ended_well(record: Rotation) -> bool:
-    """Tell whether a watch leaves nothing to do: the receipt, which told of the delete, says so in an edit."""
-    return record.deleted_at is not None and not open_troubles(record)
+    return record.state is State.COMPLETED and not open_troubles(record)
 
 
 LAWS: tuple[Callable[[Log], Iterator[str]], ...] = (

@@ -42,7 +42,7 @@ Json = dict[str, Any]
 SETTINGS = {
     "APPROVERS": "S_APPROVERS",
     "ESCALATION": "S_SECOND",
-    "POLICY": '{"guarded": {"keys": ["Guarded*"], "start": true}}',
+    "POLICY": '{"guarded": {"keys": ["Guarded*"], "start": true}, "slow": {"keys": ["Slow*"], "soak": "14h"}}',
     "WAVES": "rest",
     "REVOKE_WITHIN": "86400",
     "PROBES": "1",
