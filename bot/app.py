@@ -29,6 +29,7 @@ from bot.rotation.ports import NO_HOLDS, KeyHolds
 from bot.service import RotationService
 from bot.settings import Settings
 from bot.sign_in import step_up_of
+from bot.sources import sources_of
 from bot.steps.world import World
 from bot.storage.clock import shared_clock
 from bot.storage.connection import address_of, queue_at, redis_at
@@ -350,6 +351,7 @@ def service_of(built: Parts) -> RotationService:
         now=built.world.now,
         pepper=built.settings.fingerprint_pepper,
         own=built.settings.secrets,
+        sources=sources_of(built.settings.secret_sources, built.world.now),
     )
 
 

@@ -20,7 +20,13 @@ log = structlog.get_logger("keyturn.forms")
 def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     """Return the form of the new secret, under today's settings."""
     required, tickets = rotations.needs_reason(rotation), rotations.rules.ticket_pattern
-    return secret_form(rotation, rotations.proposed_name(rotation), require_reason=required, tickets=tickets)
+    return secret_form(
+        rotation,
+        rotations.proposed_name(rotation),
+        require_reason=required,
+        tickets=tickets,
+        references=rotations.reference_hint(rotation),
+    )
 
 
 def press_again(action: Action) -> str:

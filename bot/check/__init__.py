@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from bot.check import sign_in
+from bot.check import sign_in, sources
 from bot.check.example import unfilled
 from bot.check.findings import Try, well
 from bot.check.gateways import Product, strangers
@@ -30,6 +30,7 @@ async def report(
         unfilled(settings),
         *tries(slack, settings),
         *sign_in.tries(settings),
+        *sources.tries(settings),
         *product.tries(),
         *policies(settings, slack, product),
         SURROUNDINGS,

@@ -133,7 +133,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 KNOWN_SECRET = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}|\bAIza[\w-]{20,}|\bxox[a-z]-\S{8,}|\bxapp-\S{8,}|\bgh[pousr]_\w{16,}|"
-    r"\bya29\.\S{8,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
+    r"\bya29\.\S{8,}|\bhv[sbr]\.[\w-]{20,}|\beyJ[\w-]{8,}\.|-----BEGIN|"
     r"(?:private_key|secret_access_key|client_secret|api_key)(?:\"\s*:|\s*=)(?!\s*\"…\")",
 )
 PREFIXED = re.compile(r"\b(?:sk|rk|hf|gsk|xai)[-_]\S{12,}")

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
@@ -25,6 +26,7 @@ from bot.rotation.policy import (
     check_offered,
 )
 from bot.rotation.record import Replacement, Rotation
+from bot.rotation.references import hint, is_reference
 from bot.rotation.states import State, Track
 from bot.rotation.ticket import check_ticket
 from bot.service.verbs import Verbs, audited, event
@@ -36,6 +38,12 @@ log = structlog.get_logger("keyturn.service")
 WITHDRAWAL_LOOKS = 15
 """Tenths of a second; Slack wants an answer to a form within three seconds."""
 
+READ_WITHIN = 2.0
+"""Seconds until a reference must have been read, for the same reason."""
+
+NOWHERE = "\0"
+"""In place of a secret that is not known yet: it is in no text."""
+
 
 class Came(NamedTuple):
     """Which way a secret came."""
@@ -43,6 +51,13 @@ class Came(NamedTuple):
     way: Way
     attempt: int | None = None
     """How many had been given when it was asked for: it is not for a later question. None: nobody asked before."""
+
+    source: str = ""
+    """The reference that it was read from, and its version."""
+
+    def replacement(self, name: str, now: datetime, fingerprint: str | None) -> Replacement:
+        """Return what is recorded of a secret that came so."""
+        return Replacement(name=name, asked_at=now, fingerprint=fingerprint, way=self.way, source=self.source)
 
 
 FROM_THE_FORM = Came(Way.FORM)
@@ -83,11 +98,12 @@ class Replacements(Verbs):
             raise
 
     async def _accept_secret(self, rotation_id: str, submitted: shape.Submitted, by: str, came: Came) -> Rotation:
-        typed = submitted.take()
+        typed, until = submitted.take(), asyncio.get_running_loop().time() + READ_WITHIN
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
         if came.attempt not in (None, rotation.attempt):
             raise WrongState("Another secret has been given since. Look at the card.")
+        typed, came = await self._resolved(rotation, typed, came, until)
         checked = shape.checked(typed.secret, rotation.plan.old_key, self._own)
         name = self._unique(rotation, typed.name)
         if shape.shares_a_piece(name, checked):
@@ -95,7 +111,7 @@ class Replacements(Verbs):
         why, ticket = self._motive(rotation, typed, checked)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
         begun = rotation.to(State.RUNNING).but(
-            replacement=Replacement(name=name, asked_at=self._now(), fingerprint=fingerprint, way=came.way),
+            replacement=came.replacement(name, self._now(), fingerprint),
             same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
             names=(*rotation.names, name),
             why=why,
@@ -103,9 +119,35 @@ class Replacements(Verbs):
             attempt=rotation.attempt + 1,
             started_at=rotation.started_at or self._now(),
         )
-        saved = await self._save(begun, by, _gave(came.way), begun.motive, moves=False)
+        saved = await self._save(
+            begun, by, _gave(came.way), " · ".join(filter(None, (begun.motive, came.source))), moves=False
+        )
         self._given[saved.id, saved.attempt] = checked
         return saved
+
+    async def _resolved(
+        self, rotation: Rotation, typed: shape.Typed, came: Came, until: float
+    ) -> tuple[shape.Typed, Came]:
+        """Return what was typed with the secret that it refers to in the reference's place, and which way that came.
+
+        All that can be refused without the secret is refused first: reading may use up what it is read with.
+        """
+        if not is_reference(typed.secret):
+            return typed, came
+        self._unique(rotation, typed.name)
+        self._motive(rotation, typed, SecretStr(NOWHERE))
+        try:
+            async with asyncio.timeout_at(until):
+                found = await self._sources.read(typed.secret, rotation.plan.old_key)
+        except TimeoutError:
+            raise BadInput(f"Nothing was read within {READ_WITHIN:.0f} s. Nothing has changed: try again.") from None
+        except ApiError as trouble:
+            raise BadInput(str(trouble)) from None
+        return typed._replace(secret=found.secret.get_secret_value()), Came(Way.REFERENCE, source=found.source)
+
+    def reference_hint(self, rotation: Rotation) -> str:
+        """Say which references the form takes in place of the secret; empty if none."""
+        return hint(self._sources.allowed(rotation.plan.old_key))
 
     def needs_reason(self, rotation: Rotation) -> bool:
         """Return whether the requester has to say why."""

@@ -26,6 +26,7 @@ from bot.rotation.inventory import Inventory
 from bot.rotation.people import Directory, People, Rules
 from bot.rotation.ports import ControlPlane
 from bot.rotation.record import Rotation
+from bot.rotation.references import NO_SOURCES, Sources
 from bot.storage.jobs import Jobs
 from bot.storage.records import Conflict, Room, Store, Taken
 
@@ -99,6 +100,7 @@ class Verbs:
         pepper: SecretStr | None = None,
         own: tuple[SecretStr, ...] = (),
         providers: Providers = NO_PROVIDERS,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         self._store = store
         self._jobs = jobs
@@ -111,6 +113,7 @@ class Verbs:
         self._pepper = pepper
         self._own = own
         self._providers = providers
+        self._sources = sources
         self._given: dict[tuple[str, int], SecretStr] = {}
         """By rotation and attempt, a secret that was accepted and has not been sent yet."""
 

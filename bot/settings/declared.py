@@ -13,6 +13,7 @@ from bot.aisix.client import ANSWER_MOST
 from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.policies import NamedPolicy
 from bot.settings.policies import Policies
+from bot.settings.sources import WrittenSources
 from bot.settings.values import (
     BYTES,
     CHARACTERS,
@@ -145,6 +146,12 @@ class Settings(StoreSettings):
         description="a random secret; with it Keyturn recognizes an API key that is already in use",
     )
 
+    secret_sources: WrittenSources | None = Field(
+        None,
+        description="where a new secret may be read, and for which keys; JSON, or a file with it, in YAML or JSON: "
+        "@sources.yaml ([how to write one](secrets.md)). Absent: the form takes the secret itself only",
+    )
+
     requesters: Ids | None = Field(None, description="user ids (U…) and user-group ids (S…), separated by commas")
     approvers: Ids = Field(
         description="user ids (U…) and user-group ids (S…), separated by commas", examples=["S0123456789"]
@@ -268,7 +275,8 @@ class Settings(StoreSettings):
     def secrets(self) -> tuple[SecretStr, ...]:
         """Return every secret in the settings; none of them may be shown to anyone."""
         own = [value for _, value in self if isinstance(value, SecretStr)]
-        return (*own, *(gateway.caller_key for gateway in self.aisix_gateways.values()))
+        callers = (gateway.caller_key for gateway in self.aisix_gateways.values())
+        return (*own, *callers, *(self.secret_sources.secrets if self.secret_sources else ()))
 
     @property
     def calendar(self) -> Calendar:

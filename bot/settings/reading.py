@@ -13,6 +13,7 @@ from bot.aisix.probes import GatewaySettings
 from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.policies import WrittenPolicy
+from bot.settings.sources import fields_at
 from bot.settings.values import COUNTED
 from bot.settings.written import lookalikes, nearest, written
 
@@ -130,10 +131,11 @@ FIELDS: Mapping[str, type[BaseModel]] = {"AISIX_GATEWAYS": GatewaySettings, "POL
 
 
 def _unknown_field(setting: str, within: list[str]) -> str:
-    known = FIELDS[setting].model_fields
+    known = FIELDS[setting].model_fields if setting in FIELDS else fields_at(within[:-1])
     near = nearest(within[-1], known)
     meant = f"did you mean {near}?" if near else f"it has {', '.join(known)}."
-    return f"{setting} has no field {within[-1]} (at {'.'.join(within[:-1])}): {meant}"
+    place = f" (at {'.'.join(within[:-1])})" if within[:-1] else ""
+    return f"{setting} has no field {within[-1]}{place}: {meant}"
 
 
 def _should_be(name: str, what: str) -> str:

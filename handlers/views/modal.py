@@ -156,7 +156,12 @@ KEPT = "It goes to AISIX once, straight from this form. Keyturn does not keep it
 
 
 def secret_form(
-    rotation: Rotation, proposed_name: str, *, require_reason: bool = False, tickets: TicketPattern | None = None
+    rotation: Rotation,
+    proposed_name: str,
+    *,
+    require_reason: bool = False,
+    tickets: TicketPattern | None = None,
+    references: str = "",
 ) -> Block:
     """Ask for the new secret. The form never contains a secret: neither the old one nor what was typed."""
     doubt = evidence.in_doubt(rotation)
@@ -170,7 +175,7 @@ def secret_form(
         "blocks": [
             section(f"For {code(rotation.plan.old_key.display_name)}"),
             alert(VISIBLE),
-            *_secret(HINTS.get(family(rotation.plan.old_key) or "")),
+            *_secret(HINTS.get(family(rotation.plan.old_key) or ""), references),
             field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
             field(TICKET, "Ticket", _looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
             field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
@@ -211,13 +216,13 @@ def notice(title: str, said: str) -> Block:
     return {"type": "modal", "title": plain(title), "close": plain("Close"), "blocks": [section(said)]}
 
 
-def _secret(document: str | None) -> list[Block]:
-    """Build one line for a key, or room for a *document*, which may not fit into one field."""
+def _secret(document: str | None, references: str) -> list[Block]:
+    """Build one line for a key, or room for a *document*, which may not fit into one field; *references*: or what."""
     if document is None:
-        return [field(SECRET, "New secret", "One word.", FIELD_MOST)]
+        return [field(SECRET, "New secret", f"One word. {references}".strip(), FIELD_MOST)]
     rest = f"What did not fit into the {FIELD_MOST:,} characters of the first field."
     return [
-        field(SECRET, "New secret", document, FIELD_MOST, multiline=True),
+        field(SECRET, "New secret", f"{document}\n{references}".strip(), FIELD_MOST, multiline=True),
         field(REST, "Rest of a long document", rest, FIELD_MOST, multiline=True, optional=True),
     ]
 

@@ -330,7 +330,7 @@ def test_no_secret_is_printed(read):
 
 def test_every_setting_that_is_secret_by_its_name_is_hidden_by_pydantic_and_one_of_the_secrets(read):
     settings = read(**every_secret())
-    named = re.compile(r"token|secret(?!_expiry)|pepper|redis_url|password|caller_key")
+    named = re.compile(r"token|secret(?!_expiry|_sources)|pepper|redis_url|password|caller_key")
     fields = {**Settings.model_fields, **GatewaySettings.model_fields}
     hidden = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
 

@@ -16,6 +16,7 @@ from bot.rotation.parts import REFERS, Nudge, OnIt, Which
 from bot.rotation.policies import Policy
 from bot.rotation.policy import NO_MEMBER, Permissions, Person, closed_window
 from bot.rotation.record import Rotation
+from bot.rotation.references import hint, prefix_of
 from bot.rotation.secret import checked
 from bot.rotation.states import State
 from bot.rotation.stops import Cause
@@ -561,6 +562,9 @@ VIEWS: Mapping[str, Case] = {
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
     "form-secret-again": lambda: secret_form(
         r.awaiting_secret(attempt=1, why="quarterly", ticket="OPS-4412"), "OpenAI production", require_reason=True
+    ),
+    "form-secret-by-reference": lambda: secret_form(
+        r.awaiting_secret(), "new", references=hint((prefix_of("vault:kv/openai"), prefix_of("vault-wrapped")))
     ),
     "form-secret-vertex": lambda: secret_form(
         r.awaiting_secret(r.plan(old_key=r.key(provider="vertex"))), "Vertex (x)"

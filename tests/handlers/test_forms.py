@@ -249,7 +249,10 @@ async def test_the_form_approves_with_its_reason_and_says_at_its_field_what_is_w
 
 async def clicked(found: Rotation) -> dict[str, Any]:
     """Press **Another secret** and return the form that opens, if the service answers with what it *found*."""
-    rotations, client = AsyncMock(needs_reason=Mock(return_value=False)), AsyncMock()
+    rotations, client = (
+        AsyncMock(needs_reason=Mock(return_value=False), reference_hint=Mock(return_value="")),
+        AsyncMock(),
+    )
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.return_value = found
     opened = {"rotations": rotations, "forms": forms_of(client), "announcer": None, "answers": None}
@@ -274,7 +277,7 @@ async def test_another_secret_asks_before_models_move_back_and_opens_the_secrets
     ids=["agreed", "others have moved since", "refused", "slow"],
 )
 async def test_what_follows_comes_in_the_place_of_the_question(answer: Rotation | Exception, shown: str) -> None:
-    ack, rotations = AsyncMock(), AsyncMock(needs_reason=Mock(return_value=False))
+    ack, rotations = AsyncMock(), AsyncMock(needs_reason=Mock(return_value=False), reference_hint=Mock(return_value=""))
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.side_effect = [answer]
 
