@@ -5,6 +5,7 @@ READY := .venv/.ready
 RUN := .venv/.run-ready
 DEMO := .venv/.demo-ready
 BROWSER := .venv/.browser-ready
+SDKS := .venv/.sdks-ready
 AUDIT := .venv/.audit-ready
 COMPILED := .venv/.compiled
 TYPES := var/types
@@ -19,7 +20,7 @@ export PYTHONHASHSEED ?= 0
 # So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types oidc-test pictures soak check audit sbom bench run format golden lock clean
+.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types oidc-test sdk-test pictures soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,7 @@ test-all: test test-rest  ## run every test; those in the browser only where Chr
 	@if [ -x "$(CHROMIUM)" ]; then $(MAKE) --no-print-directory browser-test; else echo "There is no Chromium: the stories in the browser were not run."; fi
 	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(TYPES)/.ready; then $(MAKE) --no-print-directory types; else echo "There is no npm, or it installs nothing: the golden files were not compared with Slack's published types."; fi
 	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(OIDC)/.ready; then $(MAKE) --no-print-directory oidc-test; else echo "There is no npm, or it installs nothing: no approval was signed in at a real OpenID Connect server."; fi
+	@$(MAKE) --no-print-directory sdk-test
 
 guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="test_lease one_approver" for some
 	$(BIN)/python -m tests.guards $(ARGS)
@@ -72,6 +74,10 @@ types: $(READY) $(TYPES)/.ready  ## compare every golden file with Slack's publi
 
 oidc-test: $(READY) $(OIDC)/.ready  ## approve after a sign-in at a real OpenID Connect server; needs npm
 	$(BIN)/python -m pytest tests/oidc $(ARGS)
+
+sdk-test: $(READY)  ## let the providers' published SDKs call the sandbox's providers
+	@$(MAKE) --no-print-directory $(SDKS)
+	$(BIN)/python -m pytest tests/sdks $(ARGS)
 
 pictures: $(READY)  ## draw every golden file, in var/pictures, and the documents' pictures, in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
@@ -110,6 +116,7 @@ lock:  ## pin every dependency again (needs uv); a lock holds hashes and no URL
 	$(PIN) --constraints requirements.lock pyproject.toml -o requirements-run.lock
 	$(PIN) --constraints requirements.lock --group demo -o requirements-demo.lock
 	$(PIN) --constraints requirements.lock --group oidc -o requirements-oidc.lock
+	$(PIN) --constraints requirements.lock --group providers -o requirements-providers.lock --upgrade
 	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
 	$(PIN) --constraints requirements.lock --group audit -o requirements-audit.lock --upgrade
 
@@ -136,6 +143,10 @@ $(READY): requirements.lock | $(BIN)/python
 $(BROWSER): requirements-browser.lock
 	$(INSTALL) --quiet -r requirements-browser.lock
 	touch $(BROWSER)
+
+$(SDKS): requirements-providers.lock
+	$(INSTALL) --quiet -r requirements-providers.lock
+	touch $(SDKS)
 
 $(TYPES)/.ready: tests/published/package.json tests/published/package-lock.json
 	@mkdir -p $(TYPES)

@@ -36,10 +36,10 @@ class Anthropic(ProviderServer):
         return [web.get("/v1/models", self._models)]
 
     def shown_key(self, request: web.Request) -> str:
-        """Return the key of its own header; a call without a version is refused."""
+        """Return the key of its own header, or as its SDK sends it; a call without a version is refused."""
         if "anthropic-version" not in request.headers:
             raise Refusal(400, "anthropic-version: header is required")
-        return request.headers.get("x-api-key", "")
+        return request.headers.get("x-api-key") or super().shown_key(request)
 
     def refusal(self, refused: Refusal) -> Json:
         error = {"type": KINDS.get(refused.status, "api_error"), "message": refused.message}
@@ -57,7 +57,8 @@ class Anthropic(ProviderServer):
 
     async def _models(self, request: web.Request) -> web.Response:
         self.own(request)
-        model = {"type": "model", "id": "claude-sonnet-4-5", "display_name": "Claude", "created_at": rfc(0)}
+        model = {"type": "model", "id": "claude-sonnet-4-5", "display_name": "Claude", "lifecycle": "active"}
+        model |= {"created_at": rfc(0)}
         return web.json_response({"data": [model], "first_id": model["id"], "last_id": model["id"], "has_more": False})
 
     def _key(self, request: web.Request) -> Credential:
