@@ -1,4 +1,4 @@
-"""A small company with a sandbox AISIX and Slack, for the demo and for `python -m sandbox`."""
+"""A small company with a sandbox AISIX, Slack and OpenAI, for the demo and for `python -m sandbox`."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,6 +7,7 @@ from itertools import cycle, islice
 
 from sandbox.aisix import Aisix, Model, ProviderKey
 from sandbox.caller import Caller, Callers, Endpoint
+from sandbox.providers import OpenAI
 from sandbox.slack import Slack
 
 KEY = "OpenAI production"
@@ -14,6 +15,10 @@ OLD_SECRET = "sk-sandbox-old-4f1c9a7d2e8b"
 GOOD_SECRET = "sk-sandbox-new-b83e05d6a17c"
 WRONG_SECRET = "sk-sandbox-old-account-91d0c2"
 SECRETS = (OLD_SECRET, GOOD_SECRET, WRONG_SECRET)
+
+DAY = 86400.0
+HELD = (("production gateway", OLD_SECRET, 412 * DAY), ("for the replacement", GOOD_SECRET, 0.1 * DAY))
+"""What people have made at the provider, and how many seconds ago."""
 
 REPLICAS = {"production": 2, "staging": 1}
 LAG = 0.1
@@ -37,7 +42,7 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Company:
-    """The company's Slack and AISIX, and the key to rotate."""
+    """The company's Slack and AISIX, its account at the provider, and the key to rotate."""
 
     slack: Slack
     aisix: Aisix
@@ -47,6 +52,9 @@ class Company:
 
     dependents: tuple[Model, ...]
     """The aliases that reach them."""
+
+    provider: OpenAI
+    """Whose credential the key holds."""
 
     def settings(self) -> dict[str, str]:
         """Return the settings for a bot that uses this Slack and this AISIX."""
@@ -78,14 +86,16 @@ async def company(
     """Start the company, with *models* on the key and *latency* more seconds for each control plane call."""
     aisix = aisix or Aisix(environments=REPLICAS)
     aisix.switches.latency = latency
-    async with Slack() as slack, aisix:
+    async with Slack() as slack, OpenAI() as provider, aisix:
         for replica in aisix.all_replicas():
             replica.lag = LAG
-        aisix.upstream.accept(GOOD_SECRET)
-        yield furnished(slack, aisix, models)
+        for name, secret, age in HELD:
+            provider.by_hand(name, secret).created_at -= age
+        aisix.upstream.issuers.append(provider)
+        yield furnished(slack, aisix, provider, models)
 
 
-def furnished(slack: Slack, aisix: Aisix, count: int) -> Company:
+def furnished(slack: Slack, aisix: Aisix, provider: OpenAI, count: int) -> Company:
     """Fill the control plane with keys and models."""
     key = aisix.add_key(KEY, secret=OLD_SECRET, provider="openai", api_base="https://api.openai.com/v1")
     other = aisix.add_key(
@@ -100,7 +110,7 @@ def furnished(slack: Slack, aisix: Aisix, count: int) -> Company:
             "production", "support", kind="semantic", embedding_model=embed, routes=[small, claude], default=large
         ),
     )
-    return Company(slack, aisix, key, models, dependents)
+    return Company(slack, aisix, key, models, dependents, provider)
 
 
 def _affected(aisix: Aisix, key: ProviderKey, environment: str, alias: str, upstream: str) -> Model:

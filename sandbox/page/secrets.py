@@ -6,6 +6,7 @@ from typing import Any
 
 from sandbox.aisix import Aisix
 from sandbox.company import GOOD_SECRET, OLD_SECRET, WRONG_SECRET
+from sandbox.providers import ProviderServer
 
 Json = dict[str, Any]
 
@@ -21,6 +22,7 @@ class Secrets:
     """The secrets on the page, with the provider that accepts or refuses them."""
 
     aisix: Aisix
+    provider: ProviderServer
     secrets: list[tuple[str, str, str]] = field(default_factory=lambda: list(KNOWN))
 
     def shown(self) -> list[Json]:
@@ -47,13 +49,16 @@ class Secrets:
         """Let the provider accept or refuse one of the secrets from now on."""
         if value not in (known for _name, known, _hint in self.secrets):
             raise LookupError("There is no such secret.")
-        if accepted:
-            self.aisix.upstream.accept(value)
+        credential = self.provider.of_secret(value)
+        if credential is None:
+            (self.aisix.upstream.accept if accepted else self.aisix.upstream.refuse)(value)
+        elif credential.status == "gone":
+            raise LookupError("It is deleted at the provider: nothing brings it back.")
         else:
-            self.aisix.upstream.refuse(value)
+            self.provider.become(credential, "active" if accepted else "disabled")
 
     def mint(self) -> None:
         """Create another secret that the provider accepts."""
         value = f"sk-sandbox-new-{token_hex(6)}"
-        self.aisix.upstream.accept(value)
+        self.provider.by_hand(f"for the replacement {len(self.secrets) - 1}", value)
         self.secrets.append((f"right secret {len(self.secrets) - 1}", value, "made for the replacement"))

@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.caller import Callers
 from sandbox.company import Company
+from sandbox.page import provider
 from sandbox.page.acts import Desk
 from sandbox.page.gateways import Gateways
 from sandbox.page.screen import screen
@@ -28,13 +29,14 @@ class Workshop:
     def __init__(self, company: Company, callers: Callers, more: list[Switch]) -> None:
         self.company = company
         self.traffic = Traffic(callers)
-        self.secrets = Secrets(company.aisix)
-        self.switches = [*switches(company.aisix, company.slack), *more]
+        self.secrets = Secrets(company.aisix, company.provider)
+        self.switches = [*switches(company.aisix, company.slack), *provider.switches(company.provider), *more]
         self._gateways = Gateways(company.aisix, self.traffic)
         self._looking: set[asyncio.Event] = set()
         company.aisix.on_change(self.traffic.hear)
         company.aisix.on_change(lambda event: None if event.kind in QUIET else self.wake())
         company.slack.on_change(lambda *_: self.wake())
+        company.provider.on_change(self.wake)
 
     def items(self, person: str) -> dict[str, Any]:
         """Return everything that *person* sees on the page, as items by key."""
@@ -42,6 +44,7 @@ class Workshop:
             **screen(self.company.slack, person),
             **self._gateways.items(),
             "guide": self._guide(),
+            "provider": provider.shown(self.company.provider),
             "secrets": self.secrets.shown(),
             "switches": [each.shown() for each in self.switches],
         }

@@ -80,6 +80,9 @@ class Credential:
     settings: dict[str, object] = field(default_factory=dict)
     """What else it was made with: limits, scopes."""
 
+    owner_name: str = ""
+    """What the service account is called that it was made with; empty for others."""
+
 
 class Account:
     """Credentials that serve at an upstream; `Issuer` of `sandbox.aisix.upstream`."""

@@ -82,7 +82,7 @@ class OpenAI(ProviderServer):
         self.check_name(body["name"], [each["name"] for each in self.accounts.values()])
         is_bare = bool(body.get("create_service_account_only"))
         account = self._new_account(body["name"], "none" if is_bare else "member")
-        key = None if is_bare else self._new_key(account["id"], "Secret Key", body.get("expires_in_seconds"))
+        key = None if is_bare else self._new_key(account, "Secret Key", body.get("expires_in_seconds"))
         self.accounts[account["id"]] = account
         return {**account, "api_key": key}
 
@@ -93,10 +93,11 @@ class OpenAI(ProviderServer):
     async def _create_key(self, request: web.Request) -> Json:
         account = self._account(request)
         body = await body_of(request, ["name", "scopes", "expires_in_seconds"])
-        return self._new_key(account["id"], body.get("name") or "Secret Key", body.get("expires_in_seconds"))
+        return self._new_key(account, body.get("name") or "Secret Key", body.get("expires_in_seconds"))
 
-    def _new_key(self, owner: str, name: str, lasts: float | None) -> Json:
-        made = self.make(name, owner=owner, expires_in=lasts)
+    def _new_key(self, account: Json, name: str, lasts: float | None) -> Json:
+        made = self.make(name, owner=account["id"], expires_in=lasts)
+        made.owner_name = account["name"]
         return {
             "object": "organization.project.service_account.api_key",
             "id": made.id,

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from handlers.commands import COMMAND, WORDS
-from sandbox.company import LAG, company
+from sandbox.company import LAG, OLD_SECRET, company
 from sandbox.page import router
 from sandbox.page.acts import ACTS, Desk
 from sandbox.page.screen import HOME_TS, screen
@@ -133,6 +133,24 @@ async def test_home_stands_above_what_the_app_says_and_its_buttons_are_pressed_a
         assert screen(slack, person.id)[f"message/D_U_MEMBER/{HOME_TS}"]["blocks"][0]["block_id"] == "row"
         await ACTS["click"](desk, given)
         assert slack.payloads[-1]["payload"]["container"]["type"] == "view"
+
+
+async def test_the_page_shows_the_credentials_at_the_provider_and_what_becomes_of_them():
+    async with company() as there:
+        page = Page(Workshop(there, there.callers(), []))
+        async with page as address, window(address, "U_REQUESTER") as requester:
+            await requester.do("switch", name=f"secret {OLD_SECRET}", value="no")
+            await requester.until(lambda seen: "disabled" in [row["status"] for row in rows(seen)])
+            there.provider.become(there.provider.of_secret(OLD_SECRET), "gone")
+            await requester.until(lambda seen: rows(seen)[-1]["status"] == "deleted")
+
+            assert [row["hint"] for row in rows(requester)] == ["sk-sandbox-...a17c", "sk-sandbox-...2e8b"]
+            refused = await requester.do("switch", name=f"secret {OLD_SECRET}", value="yes")
+            assert refused["refused"] == "It is deleted at the provider: nothing brings it back."
+
+
+def rows(seen):
+    return seen.items["provider"]["rows"]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ export class Aisix {
     if (touched("traffic") || touched("keys")) this.traffic();
     if (touched("environments") || touched("keys")) this.environments();
     if (touched("gateways")) at("gateways").textContent = this.live.get("gateways");
+    if (touched("provider")) this.provider(this.live.get("provider"));
     if (touched("secrets")) this.secrets();
     if (touched("switches")) this.switches();
   }
@@ -187,6 +188,19 @@ export class Aisix {
     );
   }
 
+  /** The credentials at the provider, as its own list shows them. */
+  provider({ title, rows }) {
+    at("provider-name").textContent = `Credentials at ${title}`;
+    const line = (row) =>
+      el(
+        "li",
+        { class: row.status === "active" ? "" : "over" },
+        el("span", { class: "what" }, el("strong", {}, row.name), el("code", {}, row.hint)),
+        el("span", { class: "what end" }, el("strong", {}, row.status), el("small", {}, row.used)),
+      );
+    refill(this.inner("provider"), el("ul", { class: "list credentials" }, rows.map(line)));
+  }
+
   secrets() {
     const copy = (secret) =>
       el(
@@ -308,6 +322,7 @@ const TITLES = {
   guide: "Try it",
   traffic: "What callers see",
   environments: "Which key each model is on",
+  provider: "Credentials at the provider",
   secrets: "Secrets to try",
   switches: "Make it go wrong",
 };
