@@ -23,6 +23,7 @@ from bot.credentials import ADMIN_TOKEN, APP_TOKEN, CALLER_KEY, Credentials, Use
 from bot.engine import Engine
 from bot.gauges import Gauges
 from bot.limits import limits_of, rules_of
+from bot.providers import AtProviders
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
 from bot.rotation.ports import NO_HOLDS, KeyHolds
@@ -96,6 +97,7 @@ async def world_of(
         now=now,
         people=people,
         holds=holds,
+        providers=AtProviders(settings.providers, now),
     )
 
 
@@ -238,14 +240,7 @@ async def worker(built: Parts) -> AsyncIterator[None]:
     settings = built.settings
     engine = Engine(built.store, built.jobs, built.world, lease=settings.lease)
     rotations = service_of(built)
-    work = Work(
-        built.store,
-        built.jobs,
-        engine,
-        built.announcer,
-        built.world,
-        homes=home_of(built, rotations),
-    )
+    work = Work(built.store, built.jobs, engine, built.announcer, built.world, homes=home_of(built, rotations))
     runner = QuietWorker(
         built.queue,
         work,
@@ -352,6 +347,7 @@ def service_of(built: Parts) -> RotationService:
         pepper=built.settings.fingerprint_pepper,
         own=built.settings.secrets,
         sources=sources_of(built.settings.secret_sources, built.world.now),
+        providers=built.world.providers,
     )
 
 

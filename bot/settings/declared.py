@@ -13,6 +13,7 @@ from bot.aisix.client import ANSWER_MOST
 from bot.rotation.hours import Calendar, Quiet
 from bot.rotation.policies import NamedPolicy
 from bot.settings.policies import Policies
+from bot.settings.providers import ProvidersByName
 from bot.settings.sources import WrittenSources
 from bot.settings.values import (
     BYTES,
@@ -181,6 +182,11 @@ class Settings(StoreSettings):
         description="what some environments or keys ask for besides; JSON, or a file with it, in YAML or JSON: "
         "@policy.yaml ([how to write one](#policies))",
     )
+    providers: ProvidersByName = Field(
+        {},
+        description="the accounts at providers whose API Keyturn may use; JSON, or a file with it, in YAML or JSON: "
+        "@providers.yaml ([how to write one](#accounts-at-providers))",
+    )
     click_max_age: Limit = Field(
         timedelta(seconds=60), description="how old a click on Delete old key or Accept unproved may be"
     )
@@ -276,7 +282,8 @@ class Settings(StoreSettings):
         """Return every secret in the settings; none of them may be shown to anyone."""
         own = [value for _, value in self if isinstance(value, SecretStr)]
         callers = (gateway.caller_key for gateway in self.aisix_gateways.values())
-        return (*own, *callers, *(self.secret_sources.secrets if self.secret_sources else ()))
+        admins = (account.admin_key for account in self.providers.values())
+        return (*own, *callers, *admins, *(self.secret_sources.secrets if self.secret_sources else ()))
 
     @property
     def calendar(self) -> Calendar:

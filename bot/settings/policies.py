@@ -72,12 +72,13 @@ class WrittenPolicy(Frozen):
 
 
 def _have_names(written: Mapping[str, Any]) -> Mapping[str, Any]:
-    for name in _unfit(written):
+    for name in unfit(written):
         raise told(f"“{name}” can't be the name of a policy: use 1 to 40 letters, digits, blanks, - and _")
     return written
 
 
-def _unfit(names: Mapping[str, Any]) -> Iterator[str]:
+def unfit(names: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each name that can't be one of an entry in a setting."""
     for name in names:
         if not (name and len(name) <= LONGEST and all(letter.isalnum() or letter in " -_" for letter in name)):
             yield name

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bot.aisix.probes import GatewaySettings
+from bot.providers import ProviderSettings
 from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.policies import WrittenPolicy
@@ -120,14 +121,24 @@ def _sentence(problem: Mapping[str, Any]) -> str:
             return _unknown_field(setting, within)
         case "missing", []:
             return _should_be(name, f"{setting} is missing")
-        case _, [_, field, *_] if name == "policy" and field in WrittenPolicy.model_fields:
-            return f"{setting} is wrong{place}: it should be {WrittenPolicy.model_fields[field].description}."
+        case _, [_, field, *_] if (within_it := _within(setting, field)) is not None:
+            return f"{setting} is wrong{place}: it should be {within_it}."
         case _:
             return _should_be(name, f"{setting} is wrong{place}")
 
 
-FIELDS: Mapping[str, type[BaseModel]] = {"AISIX_GATEWAYS": GatewaySettings, "POLICY": WrittenPolicy}
+FIELDS: Mapping[str, type[BaseModel]] = {
+    "AISIX_GATEWAYS": GatewaySettings,
+    "POLICY": WrittenPolicy,
+    "PROVIDERS": ProviderSettings,
+}
 """The settings with fields of their own."""
+
+
+def _within(setting: str, field: str) -> str | None:
+    """Say what a field of an entry should look like; None if nothing does."""
+    found = FIELDS[setting].model_fields.get(field) if setting in FIELDS else None
+    return found.description if found else None
 
 
 def _unknown_field(setting: str, within: list[str]) -> str:

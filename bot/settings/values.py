@@ -62,7 +62,7 @@ def _lower(value: Any) -> Any:
 Lower = BeforeValidator(_lower)
 
 
-def _is_sendable(secret: SecretStr) -> SecretStr:
+def sendable(secret: SecretStr) -> SecretStr:
     """Refuse a key or token that cannot be sent in a header."""
     value = secret.get_secret_value()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
@@ -76,6 +76,11 @@ def _is_address(value: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or not can_be_asked(value):
         raise ValueError("address")
     return value
+
+
+def bare_page(value: str) -> str:
+    """Refuse what no card should open, and what no path can follow: Keyturn sends an admin key there."""
+    return _is_bare_address(_is_page(value))
 
 
 def _is_bare_address(value: str) -> str:
@@ -135,7 +140,7 @@ def _is_template(value: str) -> bool:
     return parts.scheme == "https" and is_behind and len(value) <= PATTERN_MOST
 
 
-Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
+Token = Annotated[SecretStr, AfterValidator(sendable)]
 Address = Annotated[str, AfterValidator(_is_bare_address)]
 Folder = Annotated[Address, AfterValidator(_ends_in_slash)]
 Page = Annotated[str, AfterValidator(_is_page), AfterValidator(_is_bare_address)]
@@ -335,7 +340,7 @@ def _are_reachable(gateways: Mapping[str, GatewaySettings]) -> Mapping[str, Gate
 def _faults(gateway: GatewaySettings) -> Iterator[tuple[str, str]]:
     tries: tuple[tuple[str, str, Callable[[], object]], ...] = (
         ("url", "the address of a gateway, https://host, without a user", lambda: _is_bare_address(gateway.url)),
-        ("caller_key", "a key of ASCII letters without blanks", lambda: _is_sendable(gateway.caller_key)),
+        ("caller_key", "a key of ASCII letters without blanks", lambda: sendable(gateway.caller_key)),
         ("status_urls", "addresses, http://host:port", lambda: [*map(_is_address, gateway.status_urls)]),
     )
     for field, what, attempt in tries:

@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
     "bot/aisix": {"rotation", "telemetry", "proxies", "credentials"},
+    "bot/providers": {"rotation", "aisix", "telemetry"},
     "bot/oidc": {"rotation", "aisix", "settings"},
     "bot/sources": {"rotation", "aisix", "settings"},
     "bot/storage": {"rotation", "telemetry", "settings", "terminal"},
@@ -39,7 +40,7 @@ MAY_KNOW = {
 """Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
-    "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "settings",
+    "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "providers", "settings",
     "sources", "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands",
     "worker", "sign_in", "app", "check", "start", "cli", "__main__",
 )  # fmt: skip
@@ -229,6 +230,9 @@ def test_a_view_imports_nothing_of_the_handlers_but_views():
                 "aisix/status",
                 "check/gateways",
                 "oidc/provider",
+                "providers/account",
+                "providers/client",
+                "providers/__init__",
                 "sources/aws",
                 "sources/aws_sm",
                 "sources/calls",

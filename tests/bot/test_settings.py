@@ -13,6 +13,7 @@ from bot.check import Level
 from bot.check.example import unfilled
 from bot.check.machine import SURROUNDINGS
 from bot.limits import limits_of, rules_of
+from bot.providers import ProviderSettings
 from bot.rotation.hours import Quiet
 from bot.settings import Settings, WrongSettings, read_settings
 from tests.support.documents import read as read_document
@@ -237,7 +238,27 @@ def every_secret() -> dict[str, str]:
         "FINGERPRINT_PEPPER": "CANARY-pepper-16",
         **SIGN_IN | {"OIDC_CLIENT_SECRET": "CANARY-client-secret"},
         "AISIX_GATEWAYS": json.dumps({"env-1": hidden}),
+        "PROVIDERS": json.dumps({"main": {"kind": "openai", "admin_key": "sk-admin-CANARY", "project": "proj_1"}}),
     }
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"kind": "groq"}, "PROVIDERS is wrong (at main.kind): it should be openai, anthropic or openrouter."),
+        ({"admin_key": "CANARY key"}, "at main.admin_key it should be an admin key of that provider"),
+        ({"project": ""}, "at main.project it should be the id of a project at OpenAI"),
+        ({"kind": "anthropic"}, "at main.project nothing should be: anthropic has none"),
+        ({"workspace": "w"}, "at main.workspace nothing should be: openai has none"),
+        ({"url": "http://proxy.example/v1"}, "at main.url it should be another address"),
+        ({"url": "https://CANARY@proxy.example/v1"}, "at main.url it should be another address"),
+        ({"projects": "p"}, "PROVIDERS has no field projects (at main): did you mean project?"),
+    ],
+)
+def test_what_an_account_at_a_provider_lacks_is_told(read, entry, said):
+    good = {"kind": "openai", "admin_key": "sk-admin-CANARY", "project": "proj_1"}
+
+    assert said in sentence(read, PROVIDERS=json.dumps({"main": good | entry}))
 
 
 NEVER_NONE = (
@@ -330,14 +351,15 @@ def test_no_secret_is_printed(read):
 
 def test_every_setting_that_is_secret_by_its_name_is_hidden_by_pydantic_and_one_of_the_secrets(read):
     settings = read(**every_secret())
-    named = re.compile(r"token|secret(?!_expiry|_sources)|pepper|redis_url|password|caller_key")
-    fields = {**Settings.model_fields, **GatewaySettings.model_fields}
+    named = re.compile(r"token|secret(?!_expiry|_sources)|pepper|redis_url|password|caller_key|admin_key")
+    fields = {**Settings.model_fields, **GatewaySettings.model_fields, **ProviderSettings.model_fields}
     hidden = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
 
     assert {name for name in fields if named.search(name)} == hidden
     assert {*settings.secrets} == {
-        *(getattr(settings, name) for name in hidden - {"caller_key"}),
+        *(getattr(settings, name) for name in hidden - {"caller_key", "admin_key"}),
         settings.aisix_gateways["env-1"].caller_key,
+        settings.providers["main"].admin_key,
     }
 
 
