@@ -61,7 +61,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 SERVED = {"valkey", "tenant", "slack", "bare_stage", "stage"}
 """Fixtures that serve something on a socket."""
 
-SANDBOX, STORIES = Path(__file__).parent / "sandbox", Path(__file__).parent / "stories"
 TOLD = pytest.StashKey[set[str]]()
 """The stories that have a case in `make test` already."""
 
@@ -78,7 +77,7 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Give a test the mark that follows from where it is."""
-    if SANDBOX in item.path.parents or (STORIES in item.path.parents and _is_told(item)):
+    if item.nodeid.startswith("tests/sandbox/") or (item.nodeid.startswith("tests/stories/") and _is_told(item)):
         item.add_marker("rest")
 
 

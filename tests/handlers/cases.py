@@ -609,6 +609,7 @@ WHOM = {
     "requester": Permissions(person=Person(id=r.REQUESTER), may_request=True),
     "approver": Permissions(person=Person(id=r.APPROVER), approver=True),
 }
+WAITING, RUNNING = r.awaiting_approval(), r.running("verify")
 OWED = r.completed(revocation=r.revocation(owner=r.APPROVER)).but(id="r8owed7")
 KEYS = by_age(
     (
@@ -638,13 +639,13 @@ HOMES: Mapping[str, Case] = {
     "home-without-aisix": seen("requester", (), (), keys=None),
     "home-500-of-each": seen(
         "approver",
-        tuple((r.awaiting_approval() if n % 2 else r.running("verify")).but(id=f"r2a{n:04}") for n in range(500)),
+        tuple((WAITING if n % 2 else RUNNING).but(id=f"r2a{n:04}") for n in range(500)),
         tuple(r.cancelled().but(id=f"r3a{n:04}") for n in range(8)),
-        due=tuple(r.completed(revocation=r.revocation()).but(id=f"r4a{n:04}") for n in range(50)),
+        due=tuple(OWED.but(id=f"r4a{n:04}", revocation=r.revocation()) for n in range(50)),
         keys=MANY_KEYS,
     ),
     "home-500-keys": seen("requester", keys=MANY_KEYS),
-    "home-500-rotations": seen("approver", tuple(r.awaiting_approval().but(id=f"r2a{n:04}") for n in range(500))),
+    "home-500-rotations": seen("approver", tuple(WAITING.but(id=f"r2a{n:04}") for n in range(500))),
     "home-hostile": seen(
         "requester",
         (

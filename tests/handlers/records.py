@@ -94,6 +94,9 @@ def plan(
     return make_plan(seen, old, gateways)
 
 
+PLAN = plan()
+
+
 def route() -> PassthroughRoute:
     return PassthroughRoute(
         id="rt_1", environment=PRODUCTION.id, name="raw", provider_key="7f3a21c0-4c1e-4d0b-9a53-2f8e6d71b604"
@@ -111,7 +114,7 @@ def awaiting_secret(planned: Plan | None = None, **changes: Any) -> Rotation:
         channel="C_OPS",
         requested_by=REQUESTER,
         requested_at=ASKED,
-        plan=planned or plan(),
+        plan=planned or PLAN,
     ).but(**changes)
 
 
