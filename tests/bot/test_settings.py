@@ -36,17 +36,14 @@ GOOD = {
 @pytest.fixture(autouse=True)
 def nothing_around(monkeypatch):
     for name in [*os.environ]:
-        if name.lower() in Settings.model_fields:
+        if name.lower() in {*Settings.model_fields, "ssl_cert_file"}:
             monkeypatch.delenv(name)
 
 
 @pytest.fixture
-def read(monkeypatch):
+def read():
     def read_with(**changes: str | None) -> Settings:
-        for name, value in (GOOD | changes).items():
-            if value is not None:
-                monkeypatch.setenv(name, value)
-        return read_settings(None)
+        return read_settings(None, {name: value for name, value in (GOOD | changes).items() if value is not None})
 
     return read_with
 
