@@ -253,6 +253,9 @@ class Asides(Frozen):
     setbacks: tuple[Setback, ...] = ()
     """The chores at a provider that fail, and when each is tried again."""
 
+    withdrawn: tuple[str, ...] = ()
+    """The names in AISIX of new keys whose secrets people gave, and took back: nothing uses these secrets."""
+
     revocation: Revocation | None = None
     """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""
 

@@ -16,9 +16,10 @@ from bot.rotation import audit
 from bot.rotation.audit import Fault
 from bot.rotation.finding import Acceptance
 from bot.rotation.labels import label_of
-from bot.rotation.parts import Revocation, Way
+from bot.rotation.parts import Way
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Approval, Replacement, Rotation
+from bot.rotation.revocation import left_too
 
 FORMAT = 1
 """The format of a document. Another set of fields is another format: verification makes the document again."""
@@ -63,7 +64,7 @@ def document(rotation: Rotation, record: str, line: str) -> dict[str, Any]:
             "troubles": [{"at": _at(one.at), "over": one.over, "what": one.sentence} for one in rotation.troubles],
         },
         "left_alone": list(rotation.left_alone),
-        **_task(rotation.revocation),
+        **_task(rotation),
         "audit": {"entry": entry["number"], "head": entry["hash"]},
         "proof": {"entry": line, "record": record},
     }
@@ -126,12 +127,14 @@ def _given(about: Rotation | Approval, *names: str) -> dict[str, str]:
     return {name: said for name in names if (said := getattr(about, name))}
 
 
-def _task(task: Revocation | None) -> dict[str, Any]:
+def _task(rotation: Rotation) -> dict[str, Any]:
     """Return the task to revoke a credential; receipts of older versions have none."""
+    task = rotation.revocation
     if task is None:
         return {}
     ended = {"by": task.ended_by, "at": _at(task.ended_at), **({"not_needed": task.reason} if task.reason else {})}
-    known = {"credential": task.which, "owner": task.owner, "due_at": _at(task.due_at)}
+    known: dict[str, Any] = {"credential": task.which, "owner": task.owner, "due_at": _at(task.due_at)}
+    known |= {"also": list(too)} if (too := left_too(rotation)) else {}
     return {"revocation": {**known, "ended": None if task.is_open else ended}}
 
 

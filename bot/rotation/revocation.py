@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 
 from bot.rotation.naming import day_of
-from bot.rotation.parts import Revocation, Which
+from bot.rotation.parts import Revocation, Way, Which
 from bot.rotation.policy import is_way_back_closed
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
@@ -11,17 +11,40 @@ from bot.rotation.states import State
 
 def with_task(rotation: Rotation, now: datetime, within: timedelta) -> Rotation:
     """Return *rotation* with the task to revoke what it leaves working, if it is time for that and there is none."""
-    which = None if rotation.revocation else owed(rotation)
+    which = None if rotation.revocation and not _was_early(rotation) else owed(rotation)
     if which is None:
         return rotation
     task = Revocation(
         which=which,
         owner=rotation.requested_by,
         since=now,
-        due_at=now + within,
+        due_at=_due(rotation, now, within),
         made_at=_made_at(rotation) if which is Which.OLD else rotation.started_at,
     )
     return rotation.but(revocation=task)
+
+
+def _due(rotation: Rotation, now: datetime, within: timedelta) -> datetime:
+    by = rotation.exposed.revoke_by if rotation.exposed else now
+    return by if by > now else now + within
+
+
+def _was_early(rotation: Rotation) -> bool:
+    """Return whether somebody ended the task of a leak before the delete: models could still have needed the key."""
+    task, gone = rotation.revocation, rotation.deleted_at
+    return bool(task and gone and task.ended_at and task.ended_at < gone)
+
+
+def left_too(rotation: Rotation) -> tuple[str, ...]:
+    """Return the names of further keys whose secrets the task is about: given by people, and used by nothing."""
+    task, new = rotation.revocation, rotation.replacement
+    if task is None:
+        return ()
+    given_up = rotation.state in (State.ROLLED_BACK, State.CANCELLED) and not is_way_back_closed(rotation)
+    refused = (new.name,) if given_up and new and new.key_id and new.way is not Way.MINTED else ()
+    if task.which is Which.NEW:
+        return tuple(name for name in rotation.withdrawn if name not in rotation.names[-1:])
+    return (*rotation.withdrawn, *refused)
 
 
 def with_task_of_a_leak(rotation: Rotation, now: datetime) -> Rotation:

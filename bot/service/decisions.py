@@ -13,7 +13,7 @@ from bot.rotation.errors import (
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.flags import SEPARATOR, flags, shown_of
 from bot.rotation.holds import OnHold
-from bot.rotation.parts import OnIt
+from bot.rotation.parts import OnIt, Way
 from bot.rotation.policies import Policy
 from bot.rotation.policy import (
     Chosen,
@@ -91,7 +91,11 @@ class Decisions(Verbs):
             return rotation
         if takes_back(rotation) and len(rotation.moved) != agreed:
             return await self._opened(rotation, by, Action.ANOTHER_SECRET)
-        taking_back = rotation.to(State.RUNNING).but(track=Track.WITHDRAW, done=(), approvals=(), ended_by=None)
+        new = rotation.replacement
+        left = (new.name,) if new and new.key_id and new.way is not Way.MINTED else ()
+        taking_back = rotation.to(State.RUNNING).but(
+            track=Track.WITHDRAW, done=(), approvals=(), ended_by=None, withdrawn=(*rotation.withdrawn, *left)
+        )
         return await self._save(taking_back, by, "wants to give another secret")
 
     @audited(Action.ACCEPT_UNPROVED)

@@ -64,7 +64,7 @@ def not_needed_form(rotation: Rotation) -> Block:
         rotation.id,
         ("Not needed", "Not needed", "Cancel"),
         [
-            section(f"For {_key(rotation)}. {revoking.still_works(rotation)}."),
+            section(f"For {_key(rotation)}. {revoking.still_works(rotation)}. {revoking.also(rotation)}".strip()),
             field(REASON, "Why need nobody revoke it?", EVERYONE, REASON_MOST),
         ],
     )

@@ -8,6 +8,7 @@ from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import BESIDE, offered
 from bot.rotation.record import Rotation
+from bot.rotation.revocation import left_too
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
@@ -61,11 +62,13 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.VERIFY_AGAIN:
         return confirm("Verify again?", _verify_again_text(rotation), "Verify again", "Not now")
     if action is Action.REVOKED:
-        return confirm("Revoked?", REVOKED_TEXT, "Yes, revoked", "Not now")
+        return confirm("Revoked?", _revoked_text(rotation), "Yes, revoked", "Not now")
     return None
 
 
-REVOKED_TEXT = "Keyturn can't see it at the provider. It notes, with your name, that the API key works there no longer."
+def _revoked_text(rotation: Rotation) -> str:
+    what = "API keys that the card names work" if left_too(rotation) else "API key works"
+    return f"Keyturn can't see it at the provider. It notes, with your name, that the {what} there no longer."
 
 
 def _verify_again_text(rotation: Rotation) -> str:

@@ -23,6 +23,8 @@ def receipt(rotation: Rotation, places: Places = NOWHERE, *, attached: bool = Fa
     revoke = f"{revoking.still_works(rotation)}: revoke it there{revoking.due(rotation)}."
     if rotation.revocation and not rotation.is_owed:
         revoke = revoking.task(rotation)
+    elif too := revoking.also(rotation):
+        revoke = f"{revoke} {too}"
     text = f"Receipt. {cut(' '.join(lines), 3600)} {revoke}"
     page = revoked_at(rotation)
     last = f"*{revoke}*{f' <{page.url}|Open its key page>' if page else ''}"

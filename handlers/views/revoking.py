@@ -3,9 +3,11 @@
 from bot.rotation.exposure import needing
 from bot.rotation.parts import Revocation, Which
 from bot.rotation.record import Rotation
+from bot.rotation.revocation import left_too
 from bot.rotation.states import State
 from handlers.views.blocks import code, when
 from handlers.views.links import place_of
+from handlers.views.replies import few
 
 
 def still_works(rotation: Rotation) -> str:
@@ -37,7 +39,17 @@ def task(rotation: Rotation) -> str:
     if not rotation.is_owed:
         return ended(rotation, rotation.revocation)
     does = f"{_first(rotation, rotation.revocation)}revokes it there{due(rotation)}"
-    return f"{still_works(rotation)}. Next: <@{rotation.revocation.owner}> {does}.\n{which(rotation)}"
+    said = f"{still_works(rotation)}. Next: <@{rotation.revocation.owner}> {does}."
+    return "\n".join(filter(None, [said, also(rotation), which(rotation)]))
+
+
+def also(rotation: Rotation) -> str:
+    """Name what is to be revoked with it: people gave it, and nothing uses it; empty if there is nothing."""
+    names = left_too(rotation) if rotation.is_owed else ()
+    if not names:
+        return ""
+    was = "the API key that was" if len(names) == 1 else "the API keys that were"
+    return f"With it, as nothing uses {'it' if len(names) == 1 else 'them'}: {was} given as {few([*map(code, names)])}."
 
 
 def _first(rotation: Rotation, task: Revocation) -> str:
@@ -72,4 +84,6 @@ def ended(rotation: Rotation, task: Revocation) -> str:
     if task.reason:
         why = code(task.reason, 300)
         return f"{_credential(rotation)} need not be revoked at {_provider(rotation)}, says {who}: {why}."
-    return f"{_credential(rotation)} was revoked at {_provider(rotation)} by {who}."
+    names = left_too(rotation)
+    too = f" So was what was given as {few([*map(code, names)])}." if names else ""
+    return f"{_credential(rotation)} was revoked at {_provider(rotation)} by {who}.{too}"

@@ -253,7 +253,7 @@ def _revoking(rotation: Rotation) -> str:
         else f"revokes it there{revoking.due(rotation)}"
     )
     said = f"{revoking.still_works(rotation)}. Next: <@{rotation.requested_by}> {then}."
-    return said if wrong else "\n".join(filter(None, [said, revoking.which(rotation)]))
+    return said if wrong else "\n".join(filter(None, [said, revoking.also(rotation), revoking.which(rotation)]))
 
 
 def void(rotation: Rotation) -> str:

@@ -8,13 +8,15 @@ import pytest
 
 from bot.engine import move
 from bot.rotation.errors import BadInput, NotAllowed, WrongState
-from bot.rotation.parts import Which
-from bot.rotation.revocation import owed, with_task
+from bot.rotation.parts import Exposure, Replacement, Way, Which
+from bot.rotation.revocation import left_too, owed, with_task
 from bot.rotation.states import State, Track
+from bot.rotation.stops import StopKind
 from bot.steps.world import World
 from tests.bot.values import NOW, key, later, limits, revocation, rotation, running, stopped
 
 GONE = rotation().plan.but(old_key_gone=True)
+LEAK = Exposure(by="U_REQUESTER", at=NOW, revoke_by=later(3600))
 MADE = {"made": ("pk_new",), "names": ("OpenAI production (rabc123)",)}
 
 
@@ -45,6 +47,47 @@ def test_a_task_is_given_once():
     done = running(deleted_at=NOW, revocation=revocation(ended_at=NOW, ended_by="U_REQUESTER"))
 
     assert with_task(done, later(9), timedelta(hours=2)) == done
+
+
+EARLY = running(exposed=LEAK, revocation=revocation(ended_at=NOW, ended_by="U_REQUESTER"), **MADE)
+
+
+def test_a_task_that_was_ended_before_the_delete_is_there_again_after_it():
+    again = with_task(EARLY.but(deleted_at=later(60)), later(60), timedelta(hours=2)).revocation
+
+    assert (again.is_open, again.since, again.due_at) == (True, later(60), LEAK.revoke_by)
+    assert with_task(EARLY, later(60), timedelta(hours=2)) == EARLY
+    back = EARLY.but(state=State.ROLLED_BACK)
+    assert with_task(back, later(60), timedelta(hours=2)) == back, "an approver or the requester has answered for it"
+
+
+NEW = Replacement(name=MADE["names"][0], asked_at=NOW, key_id="pk_new")
+TWICE = {"withdrawn": ("first",), "names": ("first", NEW.name), "made": ("pk_1", "pk_new"), "replacement": NEW}
+
+
+@pytest.mark.parametrize(
+    ("record", "which", "names"),
+    [
+        (running(deleted_at=NOW, **TWICE), Which.OLD, ("first",)),
+        (running(exposed=LEAK, **TWICE).but(state=State.ROLLED_BACK), Which.OLD, ("first", NEW.name)),
+        (running(exposed=LEAK, **TWICE), Which.OLD, ("first",)),
+        (running(**TWICE).but(state=State.ROLLED_BACK), Which.NEW, ("first",)),
+        (running(**TWICE | {"replacement": NEW.but(way=Way.MINTED)}, exposed=LEAK).but(state=State.ROLLED_BACK),
+         Which.OLD, ("first",)),
+        (rotation(State.CANCELLED, attempt=1, withdrawn=(NEW.name,), **MADE), Which.NEW, ()),
+        (running(deleted_at=NOW, **MADE), Which.OLD, ()),
+    ],
+)  # fmt: skip
+def test_what_people_gave_and_nothing_uses_is_to_be_revoked_with_it(record, which, names):
+    assert left_too(record) == ()
+    assert left_too(record.but(revocation=revocation(which))) == names
+
+
+async def test_another_secret_leaves_the_one_that_is_taken_back_to_be_revoked(desk):
+    record = await desk.save(stopped(StopKind.REJECTED, replacement=NEW, **MADE))
+    taking_back = await desk.service.another_secret(record.id, by="U_REQUESTER", agreed=0)
+
+    assert taking_back.withdrawn == (NEW.name,)
 
 
 @pytest.mark.parametrize(
@@ -90,9 +133,8 @@ async def test_the_word_of_the_requester_or_an_approver_ends_the_task_and_nothin
     *_, last = [json.loads(line) async for line in desk.store.trail()]
 
     assert (after.revocation.ended_at, after.revocation.ended_by, after.revocation.reason) == (NOW, by, "")
-    assert after.but(revocation=None, version=0, write="", audit_head=None) == record.but(
-        revocation=None, version=0, write="", audit_head=None
-    )
+    same: dict[str, Any] = {"revocation": None, "version": 0, "write": "", "audit_head": None, "acted_at": None}
+    assert after.but(**same) == record.but(**same)
     assert (last["by"], last["what"]) == (by, "says that the credential is revoked")
     with pytest.raises(WrongState, match="no longer applies"):
         await desk.service.revoked(record.id, by=by)

@@ -326,6 +326,10 @@ ROTATIONS: Mapping[str, Rotation] = {
     "exposed-review-due": r.exposed(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS)))),
     "exposed-reviewed": r.reviewed(r.listening(r.proved(r.completed_after_watch(tally=r.CALLERS)))),
     "exposed-rolled-back": r.exposed(r.rolled_back()),
+    "exposed-rolled-back-two-to-be-revoked": r.exposed(
+        r.rolled_back(revocation=r.revocation(), withdrawn=("OpenAI production (2026-11-23 r7k2abc)",))
+    ),
+    "completed-two-to-be-revoked": r.completed(revocation=r.revocation(), withdrawn=("OpenAI production (first)",)),
     "exposed-cancelled": r.exposed(r.cancelled()),
     "exposed-stopped": r.exposed(refused(r.running("verify"))),
     "cancelled": r.cancelled(),
@@ -477,6 +481,7 @@ MESSAGES: Mapping[str, Case] = {
     "reply-rolled-back": told(r.rolled_back(), "rolled-back"),
     "reply-rolled-back-to-be-revoked": told(ROTATIONS["rolled-back-to-be-revoked"], "rolled-back"),
     "receipt-to-be-revoked": told(ROTATIONS["completed-to-be-revoked"], "receipt"),
+    "receipt-two-to-be-revoked": told(ROTATIONS["completed-two-to-be-revoked"], "receipt"),
     "receipt-not-needed": told(ROTATIONS["completed-not-needed"], "receipt"),
     "receipt": told(r.completed(), "receipt"),
     "receipt-no-models": told(r.unused(r.completed(r.plan(())), "tried with curl"), "receipt"),
