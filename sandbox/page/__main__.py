@@ -1,12 +1,14 @@
 """Try Keyturn by hand in the browser, against the sandbox: `make play`."""
 
 import asyncio
+import re
 import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -31,15 +33,27 @@ SETTINGS = {
 """Waits short enough to watch, and a pepper, so that the bot recognizes secrets."""
 
 
-async def play(terminal: Terminal, folder: Path, log: Path, *, models: int, port: int, binary: str) -> bool:
-    """Serve until Ctrl-C, with real gateways if *binary* names their program."""
+class Wanted(NamedTuple):
+    """What was asked for in the terminal."""
+
+    models: int
+    port: int
+    binary: str
+    """The program of real gateways; empty for the sandbox's own."""
+
+    settings: dict[str, str]
+
+
+async def play(terminal: Terminal, folder: Path, log: Path, wanted: Wanted) -> bool:
+    """Serve until Ctrl-C."""
+    binary, settings = wanted.binary, {**SETTINGS, **wanted.settings}
     aisix = RealAisix(binary, folder, environments=REPLICAS) if binary else None
-    async with company(models, aisix=aisix) as bare:
+    async with company(wanted.models, aisix=aisix) as bare:
         there = router.with_router(bare)
-        async with running(lambda: {**there.settings(), **SETTINGS}, folder, log) as bot, there.callers() as callers:
+        async with running(lambda: {**there.settings(), **settings}, folder, log) as bot, there.callers() as callers:
             await _connected(there, bot)
             more = [bot.own, router.switch(there, bot.restarted)]
-            async with Workshop(there, callers, more).open() as workshop, Page(workshop, port) as address:
+            async with Workshop(there, callers, more).open() as workshop, Page(workshop, wanted.port) as address:
                 introduce(terminal, address, log, there.aisix.kind)
                 with suppress(asyncio.CancelledError):
                     await asyncio.Event().wait()
@@ -78,18 +92,34 @@ def logged(log: Path | None) -> Iterator[tuple[Path, Path]]:
         yield Path(name), (log or Path(name) / "bot.log").absolute()
 
 
+def written(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Return settings by name, from NAME=VALUE each."""
+    if wrong := [each for each in given if not re.fullmatch(r"[A-Z_]+=.*", each, re.DOTALL)]:
+        raise click.BadParameter(f"“{wrong[0]}” should be NAME=VALUE, with a name from docs/settings.md.")
+    return dict(each.split("=", 1) for each in given)
+
+
 @click.command()
 @click.option("--models", type=click.IntRange(FEWEST, 500), default=len(AFFECTED), show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="The page's port; by default a free one.")
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bot's log in this file.")
 @click.option("--aisix", default="", envvar="AISIX_BIN", help="A gateway's program: real gateways, on a real etcd.")
-def main(*, models: int, port: int, log: Path | None, aisix: str) -> None:  # fmt: skip
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    callback=written,
+    envvar="PLAY_SETTINGS",
+    metavar="NAME=VALUE",
+    help="A setting of the bot; may be given several times.",
+)
+def main(*, models: int, port: int, log: Path | None, aisix: str, settings: dict[str, str]) -> None:  # fmt: skip
     """Rotate a key by hand, in the browser, with a wrong secret first; nothing real is there to break."""
     terminal = Terminal()
     if aisix and (sentence := missing(aisix)):
         raise click.ClickException(sentence)
     with logged(log) as (folder, kept):
-        sys.exit(judged(terminal, kept, play(terminal, folder, kept, models=models, port=port, binary=aisix)))
+        sys.exit(judged(terminal, kept, play(terminal, folder, kept, Wanted(models, port, aisix, settings))))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ async def test_a_wrong_secret_costs_callers_by_hand_and_not_by_the_bot():
 
 
 async def test_play_has_one_address_with_a_bot_behind_it_also_after_it_was_killed():
-    play = await started("-m", "sandbox.page", PYTHONUNBUFFERED="1", **ASKED_IN_VAIN)
+    play = await started("-m", "sandbox.page", PYTHONUNBUFFERED="1", PLAY_SETTINGS="WATCH=5 SOAK=2", **ASKED_IN_VAIN)
     (address,) = re.findall(r"http://\S+", await told(play, "Ctrl-C"))
     async with window(address, "U_REQUESTER") as requester:
         for answers in (1, 2):
