@@ -10,6 +10,7 @@ AUDIT := .venv/.audit-ready
 COMPILED := .venv/.compiled
 TYPES := var/types
 OIDC := var/oidc
+STORES := var/stores
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes
 PIN := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
@@ -20,7 +21,7 @@ export PYTHONHASHSEED ?= 0
 # So that each process need not compile the same code.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types oidc-test sdk-test pictures soak check audit sbom bench run format golden lock clean
+.PHONY: help install install-oidc demo play comparison test-fast test test-rest test-all guards browser-test gateway-test types oidc-test sdk-test stores-test pictures soak check audit sbom bench run format golden lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,7 @@ test-all: test test-rest  ## run every test; those in the browser only where Chr
 	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(TYPES)/.ready; then $(MAKE) --no-print-directory types; else echo "There is no npm, or it installs nothing: the golden files were not compared with Slack's published types."; fi
 	@if command -v npm > /dev/null && $(MAKE) --no-print-directory $(OIDC)/.ready; then $(MAKE) --no-print-directory oidc-test; else echo "There is no npm, or it installs nothing: no approval was signed in at a real OpenID Connect server."; fi
 	@$(MAKE) --no-print-directory sdk-test
+	@if $(MAKE) --no-print-directory $(STORES)/.ready; then $(MAKE) --no-print-directory stores-test; else echo "OpenBao and moto can't be installed here: no secret was read by reference from a real store."; fi
 
 guards: $(READY)  ## take out one guard at a time, in a copy, and check that its test fails; ARGS="test_lease one_approver" for some
 	$(BIN)/python -m tests.guards $(ARGS)
@@ -78,6 +80,9 @@ oidc-test: $(READY) $(OIDC)/.ready  ## approve after a sign-in at a real OpenID 
 sdk-test: $(READY)  ## let the providers' published SDKs call the sandbox's providers
 	@$(MAKE) --no-print-directory $(SDKS)
 	$(BIN)/python -m pytest tests/sdks $(ARGS)
+
+stores-test: $(READY) $(STORES)/.ready  ## read secrets by reference from a real OpenBao, and from moto's Secrets Manager
+	$(BIN)/python -m pytest tests/stores $(ARGS)
 
 pictures: $(READY)  ## draw every golden file, in var/pictures, and the documents' pictures, in docs/pictures
 	@test -x "$(CHROMIUM)" || { echo "make pictures needs Chromium: install Debian's package chromium, or say where it is with CHROMIUM=/path/to/it."; exit 1; }
@@ -117,6 +122,7 @@ lock:  ## pin every dependency again (needs uv); a lock holds hashes and no URL
 	$(PIN) --constraints requirements.lock --group demo -o requirements-demo.lock
 	$(PIN) --constraints requirements.lock --group oidc -o requirements-oidc.lock
 	$(PIN) --constraints requirements.lock --group providers -o requirements-providers.lock --upgrade
+	$(PIN) --group stores -o requirements-stores.lock --upgrade
 	$(PIN) --constraints requirements.lock --group browser -o requirements-browser.lock --upgrade
 	$(PIN) --constraints requirements.lock --group audit -o requirements-audit.lock --upgrade
 
@@ -147,6 +153,11 @@ $(BROWSER): requirements-browser.lock
 $(SDKS): requirements-providers.lock
 	$(INSTALL) --quiet -r requirements-providers.lock
 	touch $(SDKS)
+
+$(STORES)/.ready: requirements-stores.lock
+	@$(PYTHON) -m venv $(STORES)
+	$(STORES)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-stores.lock
+	@touch $@
 
 $(TYPES)/.ready: tests/published/package.json tests/published/package-lock.json
 	@mkdir -p $(TYPES)
