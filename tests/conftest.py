@@ -62,7 +62,7 @@ SERVED = {"valkey", "tenant", "slack", "bare_stage", "stage"}
 """Fixtures that serve something on a socket."""
 
 TOLD = pytest.StashKey[set[str]]()
-"""The stories that have a case in `make test` already."""
+"""The stories and kinds of cases that have one in `make test` already."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -77,17 +77,20 @@ def _refuse(event: str, args: tuple[Any, ...]) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Give a test the mark that follows from where it is."""
-    if item.nodeid.startswith("tests/sandbox/") or (item.nodeid.startswith("tests/stories/") and _is_told(item)):
+    if item.nodeid.startswith("tests/sandbox/") or _is_told(item):
         item.add_marker("rest")
 
 
 def _is_told(item: pytest.Item) -> bool:
-    """Tell whether another case of this story came first; one that is asked for by name comes first."""
-    told, story = item.config.stash[TOLD], item.nodeid.partition("[")[0]
-    if story in told:
-        return item.get_closest_marker("every_case") is None
-    told.add(story)
-    return False
+    """Tell whether another case of the same kind came first; one that is asked for by name comes first."""
+    told, once, given = item.config.stash[TOLD], item.get_closest_marker("once"), getattr(item, "callspec", None)
+    if given is None or not (once or item.nodeid.startswith("tests/stories/")) or item.get_closest_marker("every_case"):
+        return False
+    apart = sorted(given.params.keys() - once.args) if once and once.args else []
+    kind = f"{item.nodeid.partition('[')[0]} {[given.params[name] for name in apart]}"
+    is_told = kind in told
+    told.add(kind)
+    return is_told
 
 
 @pytest.hookimpl(trylast=True)

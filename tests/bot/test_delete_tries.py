@@ -54,6 +54,7 @@ def is_way_back_offered(record: Rotation) -> bool:
     return Action.ROLL_BACK in offered(record)
 
 
+@pytest.mark.once("no")
 @pytest.mark.parametrize("no", [403, 409])
 @pytest.mark.parametrize("first", [lost, status(500), status(429), granted], ids=["lost", "500", "429", "granted"])
 async def test_a_refusal_says_nothing_of_an_earlier_delete(tenancy, first, no):

@@ -215,6 +215,7 @@ async def rolling_back(tenancy: Tenancy, machine: Machine) -> Rotation:
     return await machine.until(back, lambda r: "verify-back" in r.done)
 
 
+@pytest.mark.once("then")
 @pytest.mark.parametrize("then", [LOST, PRESSED])
 @pytest.mark.parametrize("end", ["/passthrough_routes$", "/models$", "^DELETE .*/models/"])
 async def test_a_worker_that_was_suspended_after_its_look_removes_no_key(tenancy, end, then):

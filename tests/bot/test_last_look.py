@@ -29,7 +29,7 @@ from tests.support.in_memory import NEW_SECRET, Machine, Tenancy, tenancy_of
 pytestmark = pytest.mark.whole
 
 TEN_MINUTES = 600
-CLOCKS = [(0, 0), (TEN_MINUTES, 0), (0, TEN_MINUTES), (-TEN_MINUTES, 0), (0, -TEN_MINUTES)]
+CLOCKS = [(TEN_MINUTES, 0), (0, 0), (0, TEN_MINUTES), (-TEN_MINUTES, 0), (0, -TEN_MINUTES)]
 """By how many seconds the machine that verifies is ahead, and the one that looks for the last time."""
 
 EVERYONE = turns(2 + 1, probes=3) + turns(1 + 1, probes=3)
@@ -39,6 +39,7 @@ EVERYONE = turns(2 + 1, probes=3) + turns(1 + 1, probes=3)
 # --- the clocks of two machines ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("verifier", "looker"), CLOCKS)
 async def test_the_last_look_asks_every_model_whatever_the_clocks_say(tenancy, verifier, looker):
     record = await tenancy.asked(await tenancy.machine(ahead=verifier))
@@ -51,6 +52,7 @@ async def test_the_last_look_asks_every_model_whatever_the_clocks_say(tenancy, v
     assert not tenancy.old_is_there
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("verifier", "looker"), CLOCKS)
 async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_clocks_say(tenancy, verifier, looker):
     record = await tenancy.asked(await tenancy.machine(ahead=verifier))
@@ -61,6 +63,7 @@ async def test_a_replica_that_shows_no_counters_any_more_is_missed_whatever_the_
     assert again.voids[0].changes[0] == "`staging.0` does not show its counters any more."
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("verifier", "looker"), CLOCKS)
 async def test_each_look_of_the_soak_asks_every_model_whatever_the_clocks_say(tenancy, verifier, looker):
     settings = {"soak": 3000, "look_interval": 30}
@@ -120,6 +123,7 @@ def let_pass(tenancy: Tenancy, seconds: float, standing_still: str = "") -> Call
     return passing
 
 
+@pytest.mark.once("asked")
 @pytest.mark.parametrize("standing_still", ["", "here", "there"])
 @pytest.mark.parametrize("asked", ["GET /provider_keys", "/cache_policies"])
 async def test_a_list_that_is_older_than_two_seconds_is_read_again_by_whichever_clock_it_is(
@@ -212,6 +216,7 @@ AGED = {
 }
 
 
+@pytest.mark.once("minutes")
 @pytest.mark.parametrize("minutes", [11, -11], ids=["long ago", "a clock that was set back"])
 @pytest.mark.parametrize("what", AGED)
 async def test_each_part_of_the_last_look_has_to_be_of_the_last_minutes(tenancy, what, minutes):
@@ -292,6 +297,7 @@ def offering(single_get: str) -> Switches:
     return Switches(status_urls=True, cooldown=0.0, metric_labels="full", single_get=offered)
 
 
+@pytest.mark.once("moment")
 @pytest.mark.parametrize("moment", EACH_LIST)
 @pytest.mark.parametrize(("single_get", "lists"), [("ok", 1), ("ok", 2), ("404", 1), ("404", 2), ("405", 2)])
 async def test_a_list_that_lacks_the_old_key_for_a_moment_is_no_delete(moment, single_get, lists):
@@ -370,6 +376,7 @@ async def elsewhere(here: Machine, record: Rotation) -> Rotation:
         return await here.stopped(record)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("moment", EACH_LIST)
 async def test_what_another_organization_does_not_have_is_not_deleted(tenancy, moment):
     ended = await elsewhere(*await before(tenancy, moment))
@@ -387,6 +394,7 @@ async def test_a_replacement_that_another_organization_lacks_is_not_created_agai
     assert (await elsewhere(here, record)).stop.sentence.startswith(NEITHER)
 
 
+@pytest.mark.once("done")
 @pytest.mark.parametrize("done", ["baseline", "rehearse"])
 @pytest.mark.parametrize("lacked", ["old", "new"])
 async def test_a_list_that_lacks_a_key_for_a_moment_is_no_drift_on_the_way(tenancy, done, lacked):
@@ -428,6 +436,7 @@ async def test_a_way_back_without_an_old_key_ends_once_people_have_put_the_model
     assert (await here.ended(again)).state is State.ROLLED_BACK
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("moment", EACH_LIST)
 async def test_two_swapped_aliases_stop_the_rotation(tenancy, moment):
     small = tenancy.aisix.add_model("production", "chat-small", key=tenancy.old, upstream="gpt-4o-mini")

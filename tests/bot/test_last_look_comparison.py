@@ -118,6 +118,7 @@ def limit_the_rate(stage: Stage, late: Any, limit: int) -> None:
         caller.limit = limit if caller.name == "probe" else None
 
 
+@pytest.mark.once("dealt")
 @pytest.mark.parametrize("dealt", DEALT)
 @pytest.mark.parametrize(
     "lost", [1, 6, 0.3, 0.5], ids=["limited after 1", "limited after 6", "3 in 10", "every second"]
@@ -134,6 +135,7 @@ async def test_an_answer_that_was_lost_or_turned_away_stands_in_for_none_that_is
         assert stage.old_is_there
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", [7, 8, 13])
 async def test_lost_answers_are_made_up_for_also_for_a_likely_model(seed):
     async with asked_alone() as stage:
@@ -143,6 +145,7 @@ async def test_lost_answers_are_made_up_for_also_for_a_likely_model(seed):
         assert stage.old_is_there
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("dealt", DEALT)
 async def test_requests_that_a_replica_added_since_turned_away_are_not_sent_again_until_others_answer(dealt):
     async with asked(require_proof=True) as stage:
@@ -165,6 +168,7 @@ def with_callers(environment: Environment, limit: int | None) -> Environment:
     return here
 
 
+@pytest.mark.once("dealt")
 @pytest.mark.parametrize("dealt", DEALT)
 @pytest.mark.parametrize("listed", [True, False])
 async def test_a_replica_that_refuses_our_caller_key_stops_the_rotation(listed, dealt):
@@ -178,6 +182,7 @@ async def test_a_replica_that_refuses_our_caller_key_stops_the_rotation(listed, 
         assert (await machine.ended(await tenancy.begun(machine))).state is State.BLOCKED
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", [1, 3, 10])
 async def test_requests_that_hung_in_the_look_before_hide_no_answer(seed):
     async with asked_alone(require_proof=True) as stage:
@@ -220,6 +225,7 @@ def test_a_request_without_an_answer_may_be_counted_for_ten_minutes_whatever_bec
 # --- requests of a look that nobody has recorded, or of somebody else ---
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("seed", [17, 18, 19])
 async def test_a_look_that_could_not_be_recorded_hides_no_answer_from_the_next(seed):
     async with asked_alone() as stage:
@@ -304,6 +310,7 @@ async def test_a_list_that_fails_now_and_then_does_not_begin_a_look_anew(monkeyp
 # --- refusals ---
 
 
+@pytest.mark.once("dealt")
 @pytest.mark.parametrize("dealt", DEALT)
 @pytest.mark.parametrize("done", ["project", "soak"])
 async def test_a_refusal_by_one_replica_is_not_covered_by_an_answer_of_another(done, dealt):
@@ -366,6 +373,7 @@ def accepted(record: Rotation, aliases: str) -> Rotation:
     return record.learn(learnt)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("dealt", DEALT)
 async def test_models_that_show_nothing_take_none_of_the_requests_that_a_proved_one_needs(dealt):
     async with tenancy_of(of_its_own=True) as tenancy:
@@ -421,6 +429,7 @@ def test_a_page_that_could_not_be_read_once_leaves_known_whose_requests_are_ours
     assert learned == kept == ("ck-probe",)
 
 
+@pytest.mark.once("since")
 @pytest.mark.parametrize("dark", [slice(0, 1), slice(0, 2)])
 @pytest.mark.parametrize("since", ["verify", "soak"])
 async def test_a_proof_ends_once_its_counters_cannot_be_read(tenancy, since, dark):
@@ -435,6 +444,7 @@ async def test_a_proof_ends_once_its_counters_cannot_be_read(tenancy, since, dar
     assert tenancy.old_is_there
 
 
+@pytest.mark.once("dealt")
 @pytest.mark.parametrize("dealt", DEALT)
 @pytest.mark.parametrize(("require_proof", "is_likely"), [(False, False), (False, True), (True, False)])
 async def test_settings_that_list_fewer_replicas_than_they_count_by_now_prove_nothing(require_proof, is_likely, dealt):
@@ -478,6 +488,7 @@ def spoilt(status: int | None, request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json=EMPTY) if status == 200 else httpx.Response(status, text="<html>")
 
 
+@pytest.mark.once("models")
 @pytest.mark.parametrize(
     ("status", "has_reached"), [(None, False), (429, False), (504, False), (500, True), (524, True), (200, True)]
 )

@@ -100,6 +100,7 @@ def without(kind: str, **others: Any) -> Switches:
     return Switches(**{"cooldown": 0.0, "metric_labels": "full"} | lists | others)
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", [ROUTES, POLICIES, BUDGETS])
 async def test_the_impact_says_what_cannot_be_listed_and_where_every_replica_is_silent_it_is_deleted(kind):
     async with tenancy_of(without(kind)) as tenancy:

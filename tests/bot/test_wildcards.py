@@ -91,6 +91,7 @@ async def test_g20_a_wildcard_is_rehearsed_and_verified_under_one_name(probes, u
         assert {call.model for call in aisix.upstream.calls if call.secret == NEW_SECRET} == {"mini"}
 
 
+@pytest.mark.once("kind")
 @pytest.mark.whole
 @pytest.mark.parametrize("kind", ["direct", "ensemble"])
 @pytest.mark.parametrize(("after", "counters"), [("project", True), ("soak", True), ("soak", False)])

@@ -187,6 +187,7 @@ async def dead(server: Valkey, _: Redis) -> AsyncIterator[None]:
     await server.start()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("how", ["", "READONLY", "OOM"])
 async def test_an_outage_of_redis_logs_one_line_at_its_start_and_one_at_its_end(tmp_path, caplog, how):
     gc.collect()  # what other tests left says so when it goes

@@ -45,27 +45,27 @@ async def test_wrong_surroundings_are_named_by_the_check_and_at_the_start(
             assert "Traceback" not in said
 
 
-DOUBTFUL = {
-    "REQUESTS_CA_BUNDLE": ("ca.pem", "WARN   this machine: REQUESTS_CA_BUNDLE has no effect on Keyturn: "),
-    "LOGLEVEL": (
-        "DEBUG",
-        "WARN   this machine: LOGLEVEL (the environment) is not a Keyturn setting and is not read: ",
-    ),
-    "PYTHONIOENCODING": ("ascii", "ok     Slack: bot keyturn"),
-    "TZ": ("Nowhere/Never", "ok     Slack: bot keyturn"),
-    "HOME": ("/nowhere", "ok     Slack: bot keyturn"),
-    "LC_ALL": ("tlh_KX.KLINGON", "ok     Slack: bot keyturn"),
-    "NO_PROXY": ("::1,[::1],fd00::/8,10.0.0.0/8,.svc", "ok     Slack: bot keyturn"),
+ODD = {
+    "REQUESTS_CA_BUNDLE": "ca.pem",
+    "LOGLEVEL": "DEBUG",
+    "PYTHONIOENCODING": "ascii",
+    "TZ": "Nowhere/Never",
+    "HOME": "/nowhere",
+    "LC_ALL": "tlh_KX.KLINGON",
+    "NO_PROXY": "::1,[::1],fd00::/8,10.0.0.0/8,.svc",
 }
+SAID = (
+    "WARN   this machine: REQUESTS_CA_BUNDLE has no effect on Keyturn: ",
+    "WARN   this machine: LOGLEVEL (the environment) is not a Keyturn setting and is not read: ",
+    "ok     Slack: bot keyturn",
+)
 
 
-async def test_odd_surroundings_end_no_check(bare_stage: Stage, tmp_path: Path, subtests: pytest.Subtests) -> None:
-    for name, (value, line) in DOUBTFUL.items():
-        bare_stage.overrides = {name: value}
-        with subtests.test(name):
-            status, said = await ran(bare_stage.environ, tmp_path, "check", command_line=True)
+async def test_odd_surroundings_end_no_check(bare_stage: Stage, tmp_path: Path) -> None:
+    bare_stage.overrides = ODD
+    status, said = await ran(bare_stage.environ, tmp_path, "check", command_line=True)
 
-            assert (status, line in said, "Traceback" in said) == (0, True, False)
+    assert (status, [line for line in SAID if line not in said], "Traceback" in said) == (0, [], False)
 
 
 async def test_no_folder_for_the_embedded_servers_socket_is_said(

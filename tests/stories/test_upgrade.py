@@ -106,7 +106,7 @@ def test_the_stored_records_cover_every_form_in_every_state() -> None:
         assert {file.stem.upper() for file in form.iterdir()} == set(State) - later
 
 
-@pytest.mark.every_case
+@pytest.mark.once("form")
 @pytest.mark.parametrize(
     ("form", "state"),
     [(form, state) for form in FORMS for state in State if state not in LATER.get(form.name, ())],
