@@ -1,5 +1,6 @@
 """A small company with a sandbox AISIX, Slack and OpenAI, for the demo and for `python -m sandbox`."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from itertools import cycle, islice
 from sandbox.aisix import Aisix, Model, ProviderKey
 from sandbox.caller import Caller, Callers, Endpoint
 from sandbox.providers import OpenAI
+from sandbox.providers.openai import PROJECT
 from sandbox.slack import Slack
 
 KEY = "OpenAI production"
@@ -57,8 +59,11 @@ class Company:
     """Whose credential the key holds."""
 
     def settings(self) -> dict[str, str]:
-        """Return the settings for a bot that uses this Slack and this AISIX."""
-        return {**self.slack.settings(), **self.aisix.settings(), "APPROVERS": "S_APPROVERS"}
+        """Return the settings for a bot that uses this Slack, this AISIX and this account at the provider."""
+        where = {"url": self.provider.base_url, "project": PROJECT}
+        account = {"kind": "openai", "admin_key": self.provider.admin_key, "keys": [f"{KEY}*"], **where}
+        own = {"APPROVERS": "S_APPROVERS", "PROVIDERS": json.dumps({"OpenAI": account})}
+        return {**self.slack.settings(), **self.aisix.settings(), **own}
 
     def environment_of(self, model: Model) -> str:
         return self.aisix.environment(model.environment_id).name
