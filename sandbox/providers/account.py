@@ -58,6 +58,11 @@ class Use(NamedTuple):
     at: float
     model: str
 
+    @property
+    def kind(self) -> str:
+        """The report in which it is."""
+        return "embeddings" if "embed" in self.model else "completions"
+
 
 @dataclass
 class Credential:

@@ -1,6 +1,7 @@
 """Anthropic's Admin API: API keys can be listed, set inactive, active and archived, not made; and the usage report."""
 
 import string
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from random import SystemRandom
@@ -111,17 +112,18 @@ class Anthropic(ProviderServer):
         begin = datetime.fromisoformat(request.query["starting_at"]).timestamp()
         starts, seconds = self.buckets(request, int(begin))
         asked = request.query.getall("api_key_ids[]", [])
-        keys = [key for key in self.credentials.values() if not asked or key.id in asked]
         by_key = "api_key_id" in request.query.getall("group_by[]", [])
-        data = [self._bucket(at, at + seconds, keys, by_key=by_key) for at in starts]
-        has_more = bool(starts) and starts[-1] + seconds <= self.now()
-        return {"data": data, "has_more": has_more, "next_page": "page_next" if has_more else None}
-
-    def _bucket(self, begin: int, end: int, keys: list[Credential], *, by_key: bool) -> Json:
-        counts = {key.id: sum(begin <= use.at < end for use in self.shown_uses(key)) for key in keys}
-        groups = counts if by_key else {"": sum(counts.values())}
-        results = [_result(key_id or None, count) for key_id, count in groups.items() if count]
-        return {"starting_at": rfc(begin), "ending_at": rfc(end), "results": results}
+        each, after = self.counted(seconds, asked), self.next_page(starts, seconds)
+        uses = each if by_key else {"": sum(each.values(), Counter[int]())}
+        data = [
+            {
+                "starting_at": rfc(at),
+                "ending_at": rfc(at + seconds),
+                "results": [_result(key_id or None, counts[at]) for key_id, counts in uses.items() if counts[at]],
+            }
+            for at in starts
+        ]
+        return {"data": data, "has_more": after is not None, "next_page": after}
 
 
 def _result(key_id: str | None, count: int) -> Json:

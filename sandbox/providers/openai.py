@@ -7,7 +7,7 @@ from secrets import token_hex
 
 from aiohttp import web
 
-from sandbox.providers.account import Credential, Refusal, Switches, Use
+from sandbox.providers.account import Credential, Refusal, Switches
 from sandbox.providers.server import Json, ProviderServer, body_of, limit_of, page
 
 PROJECT = "proj_sandbox"
@@ -189,20 +189,17 @@ class OpenAI(ProviderServer):
         kind = request.path.rsplit("/", 1)[1]
         starts, seconds = self.buckets(request, int(request.query["start_time"]))
         asked = {*request.query.getall("api_key_ids", []), *request.query.getall("api_key_ids[]", [])}
-        keys = [key for key in self.credentials.values() if not asked or key.id in asked]
-        data = [self._bucket(at, at + seconds, keys, kind) for at in starts]
-        more = starts[-1] + seconds if starts and starts[-1] + seconds <= self.now() else None
-        return {"object": "page", "data": data, "has_more": more is not None, "next_page": more and f"page_{more}"}
-
-    def _bucket(self, begin: int, end: int, keys: list[Credential], kind: str) -> Json:
-        uses = {key.id: [use for use in self.shown_uses(key) if begin <= use.at < end] for key in keys}
-        counts = {key_id: sum(kind_of(use) == kind for use in used) for key_id, used in uses.items()}
-        results = [_result(key_id, count, kind) for key_id, count in counts.items() if count]
-        return {"object": "bucket", "start_time": begin, "end_time": end, "results": results}
-
-
-def kind_of(use: Use) -> str:
-    return "embeddings" if "embed" in use.model else "completions"
+        uses, after = self.counted(seconds, asked, kind), self.next_page(starts, seconds)
+        data = [
+            {
+                "object": "bucket",
+                "start_time": at,
+                "end_time": at + seconds,
+                "results": [_result(key_id, counts[at], kind) for key_id, counts in uses.items() if counts[at]],
+            }
+            for at in starts
+        ]
+        return {"object": "page", "data": data, "has_more": after is not None, "next_page": after}
 
 
 def _result(key_id: str, count: int, kind: str) -> Json:

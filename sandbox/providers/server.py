@@ -1,7 +1,8 @@
 """A provider's admin API on a loopback port: it records each call, breaks it as planned, and asks for the admin key."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -115,9 +116,21 @@ class ProviderServer(Account):
         if width not in WIDTHS:
             raise Refusal(400, "bucket_width: 1m, 1h or 1d")
         seconds, few, most = WIDTHS[width]
+        since = int(request.query.get("page", f"page_{since}").removeprefix("page_"))
         begin = since // seconds * seconds
         starts = range(begin, begin + limit_of(request, few, most) * seconds, seconds)
         return [at for at in starts if at <= self.now()], seconds
+
+    def next_page(self, starts: list[int], seconds: int) -> str | None:
+        """Return the cursor of the page after these buckets; None for the last."""
+        after = starts[-1] + seconds if starts else 0
+        return f"page_{after}" if starts and after <= self.now() else None
+
+    def counted(self, seconds: int, asked: Collection[str], kind: str = "") -> dict[str, Counter[int]]:
+        """Return by bucket how many uses of each credential show, of those that are *asked* for, or of all."""
+        keys = [key for key in self.credentials.values() if not asked or key.id in asked]
+        uses = {key.id: [use.at for use in self.shown_uses(key) if kind in ("", use.kind)] for key in keys}
+        return {key_id: Counter(int(at // seconds * seconds) for at in used) for key_id, used in uses.items()}
 
     @web.middleware
     async def _planned(self, request: web.Request, handler: Handler) -> web.StreamResponse:
