@@ -29,7 +29,7 @@ from bot.rotation.people import NOBODY, Directory, People, Rules
 from bot.rotation.ports import NO_HOLDS, KeyHolds
 from bot.service import RotationService
 from bot.settings import Settings
-from bot.sign_in import step_up_of
+from bot.sign_in import doors_of
 from bot.sources import sources_of
 from bot.steps.world import World
 from bot.storage.clock import shared_clock
@@ -54,7 +54,7 @@ from handlers.connect import bolt_app, own_app, slack_client, slack_user, try_so
 from handlers.direct_messages import Pushes
 from handlers.forms import Forms
 from handlers.home import HomeTab
-from handlers.http import add_pages
+from handlers.http import Served, add_pages
 from handlers.payload import text
 from handlers.people import SlackDirectory
 from handlers.pressed import Absence
@@ -263,15 +263,16 @@ async def front(built: Parts) -> AsyncIterator[None]:
     """Run the Slack side, with Socket Mode or HTTP."""
     background, absence, rotations = Background(), Absence(running_clock), service_of(built)
     directory, now = directory_of(built.slack, built.team), built.world.now
-    step_up = step_up_of(built.settings, rotations, built.tickets, directory, now)
-    app = _listening(built, background, absence, {"rotations": rotations, "step_up": step_up})
+    doors = doors_of(built.settings, rotations, built.tickets, directory, now)
+    app = _listening(built, background, absence, {"rotations": rotations, **doors._asdict()})
+    served = Served(rotations, background, absence, *doors[1:])
     async with AsyncExitStack() as stack:
         stack.push_async_callback(background.finish, built.settings.shutdown_grace.total_seconds())
         socket = (
             await stack.enter_async_context(_socket(app, built, absence)) if built.settings.slack_app_token else None
         )
         if built.settings.port is not None:
-            add = partial(add_pages, built.settings, app, step_up, absence)
+            add = partial(add_pages, built.settings, app, served)
             await stack.enter_async_context(_site(built, "PORT", built.settings.port, add, socket))
         yield
 

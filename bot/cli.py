@@ -1,8 +1,6 @@
 """The commands of `keyturn`; their docstrings are the help text."""
 
 import asyncio
-import os
-import pwd
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
@@ -12,7 +10,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 import click
 from redis.asyncio import Redis
 
-from bot import __version__, check
+from bot import __version__, check, secret_command
 from bot.app import (
     Parts,
     carrier_of,
@@ -41,7 +39,7 @@ from bot.storage.migration import census
 from bot.storage.namespace import Namespace
 from bot.storage.records import Store
 from bot.telemetry import logs
-from bot.terminal import Finding, Level, keeping, say_findings, show, tell
+from bot.terminal import Finding, Level, keeping, say_findings, show, tell, user_name
 from handlers.connect import slack_client, who_am_i
 from handlers.reception import Reception
 
@@ -204,14 +202,22 @@ def run_resume(rotation: str, by: str | None, *, as_json: bool) -> None:
     It approves nothing: an approval that was given is void, and an approver is asked before the delete. The audit
     trail records it as done at the command line. Needs what `status` needs. Exit status 0, or 1 if it can't be done.
     """
-    _on_stores(lambda stores: rotations.resume(stores, Asked(rotation, as_json, by or _user())), as_json=as_json)
+    _on_stores(lambda stores: rotations.resume(stores, Asked(rotation, as_json, by or user_name())), as_json=as_json)
 
 
-def _user() -> str:
-    """Return the name of the user that this process runs as."""
-    with suppress(KeyError):
-        return pwd.getpwuid(os.getuid()).pw_name
-    return f"uid {os.getuid()}"
+@main.command("secret", short_help="Give the new secret of a rotation, from a file.")
+@click.argument("rotation", metavar="ID")
+@click.option("--reason", help="Why you rotate this key; everyone can see it.")
+@click.option("--ticket", help="Its number or link.")
+@click.option("--name", help="The name of the new key, if not what Keyturn proposes.")
+def run_secret(**given: Any) -> None:
+    """Give the new secret of the rotation ID from standard input, as its requester: keyturn secret ID < file.
+
+    It asks for the token that /rotate-key token ID gives in Slack, or takes it from KEYTURN_TOKEN. Needs every setting
+    of the bot, and REDIS_URL. Exit status 0 if the secret is taken, else 1.
+    """
+    with _ending_with_a_sentence():
+        _with_settings(lambda settings: secret_command.give(settings, secret_command.Order(**given)))
 
 
 @main.command("doctor", short_help="Find and end rotations whose record is lost.")
@@ -331,18 +337,11 @@ def run_verify(file: TextIO | None, head: str | None, *, as_json: bool) -> None:
     _ended(verify, as_json=as_json)
 
 
-class Receipts(click.Group):
-    """Takes what is no command of its own for the id of a rotation."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that *args* begin with, or the one that prints."""
-        return super().resolve_command(ctx, args if args[0] in self.commands else ["print", *args])
-
-
 @main.group(
-    "receipt", cls=Receipts, short_help="Print or verify a rotation's receipt.", subcommand_metavar="ID | verify FILE"
+    "receipt",
+    cls=receipts.Receipts,
+    short_help="Print or verify a rotation's receipt.",
+    subcommand_metavar="ID | verify FILE",
 )
 def run_receipt() -> None:
     """Print the receipt of the rotation of an ID as JSON, or verify one that was printed.

@@ -52,6 +52,7 @@ def rules_of(settings: Settings) -> Rules:
         policies=settings.policies,
         escalation=settings.escalation,
         step_up=settings.approval_link is not None,
+        secret_on_a_page=settings.is_secret_on_a_page,
         bulk_concurrency=settings.bulk_concurrency,
         one_approval_for_a_batch=settings.one_approval_for_a_batch,
         rotate_every=settings.rotate_every,

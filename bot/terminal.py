@@ -2,9 +2,10 @@
 
 import json
 import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -96,3 +97,10 @@ def keeping() -> Iterator[list[Finding]]:
         yield kept
     finally:
         _kept.reset(token)
+
+
+def user_name() -> str:
+    """Return the name of the user that this process runs as."""
+    with suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return f"uid {os.getuid()}"

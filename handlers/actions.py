@@ -9,6 +9,7 @@ from bot.rotation.actions import Action
 from bot.rotation.policy import Pressed
 from bot.rotation.record import Rotation
 from bot.service import RotationService
+from bot.service.giving import SecretPages
 from bot.service.step_up import StepUp
 from handlers.ages import rotate_listed
 from handlers.announcer import SlackAnnouncer
@@ -28,7 +29,7 @@ from handlers.views.blocks import Block
 from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
-from handlers.views.links import SIGN_IN, sign_in
+from handlers.views.links import GIVE, SIGN_IN, give_secret, sign_in
 from handlers.views.modal import SEVERAL_KEYS, acceptance_form, delete_form
 from handlers.views.talk import QUESTION
 
@@ -65,9 +66,20 @@ def opening(action: Action, offer: Verb, form: Callable[[Rotation], Block]) -> L
 
 @answered
 async def enter_secret(
-    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
+    secret_pages: SecretPages | None,
 ) -> None:
+    """Open the form; where the secret is given on a page, give the person a link to it."""
     await ack()
+    if secret_pages:
+        link = await secret_pages.offer(text(action, "value"), by=person_of(body))
+        await answers.tell(Asker.of(body), GIVE, blocks=give_secret(link))
+        return
     rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
     await forms.open(text(body, "trigger_id"), secret_form_of(rotation, rotations), press_again(Action.ENTER_SECRET))
 
@@ -81,6 +93,7 @@ async def another_secret(
     forms: Forms,
     announcer: SlackAnnouncer,
     answers: Answers,
+    secret_pages: SecretPages | None,
 ) -> None:
     """Ask for another secret; after the delete, which nothing undoes, begin a rotation of the new key."""
     await ack()
@@ -88,7 +101,8 @@ async def another_secret(
     if rotation.deleted_at:
         await start(rotation.replacement_id or "", rotation.channel, body, rotations, announcer)
         return
-    await forms.open(text(body, "trigger_id"), another_form_of(rotation, rotations), press_again(Action.ANOTHER_SECRET))
+    form = await another_form_of(rotation, rotations, secret_pages, by=person_of(body))
+    await forms.open(text(body, "trigger_id"), form, press_again(Action.ANOTHER_SECRET))
 
 
 @answered

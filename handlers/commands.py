@@ -10,6 +10,7 @@ from bot.rotation.errors import WrongState
 from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
+from bot.service.giving import CommandLineTokens
 from handlers import holding
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
@@ -20,9 +21,11 @@ from handlers.lists import PAGE, listing, task
 from handlers.payload import channel_of, person_of, team_of, text
 from handlers.picking import pick
 from handlers.several import SEVERAL, pick_several
+from handlers.views.links import token
 from handlers.views.words import being_rotated
 
 COMMAND = "/rotate-key"
+FOR_A_TOKEN = "token"  # noqa: S105 - a word
 
 HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key` lets you choose a provider key
@@ -33,6 +36,7 @@ HELP = """*Keyturn* rotates a provider key without an outage.
 • `/rotate-key history key:NAME by:@person env:NAME since:2026-11-01 until:2026-11-30 page:2`, with any of these
 • `/rotate-key receipt ID` links to the receipt of a rotation; the name of its new key will do, too
 • `/rotate-key hold NAME` keeps a key from being deleted until a day, `/rotate-key unhold NAME` lifts that (approvers)
+• `/rotate-key token ID` gives the requester a token: `keyturn secret ID < file` then takes the new secret at a terminal
 Never type a secret into a command: the card's *Enter new secret* button opens a private form."""
 
 Json = dict[str, Any]
@@ -46,6 +50,7 @@ async def rotate_key(
     rotations: RotationService,
     announcer: SlackAnnouncer,
     answers: Answers,
+    tokens: CommandLineTokens,
 ) -> None:
     await ack()
     asked, by = typed(text(body, "text")), person_of(body)
@@ -55,11 +60,20 @@ async def rotate_key(
         await pick_several(channel_of(body), body, forms, rotations)
     elif words := holding.NAMED.fullmatch(asked):
         await holding.asked(words, body, rotations, forms, answers)
+    elif rotation_id := for_a_token(asked):
+        await answers.tell(Asker.of(body), token(await tokens.offer(rotation_id, by=by), rotation_id))
     elif ours := said_to_us(asked):
         word, rest = ours
         await answers.tell(Asker.of(body), await WORDS[word](rotations, announcer, by, rest))
     else:
         await start(asked, channel_of(body), body, rotations, announcer)
+
+
+def for_a_token(asked: str) -> str:
+    """Return the rotation for whose secret a token is asked; empty if *asked* means anything else."""
+    word, _, rest = asked.partition(" ")
+    tag = tag_of(rest) if word.casefold() == FOR_A_TOKEN else None
+    return tag.rotation if tag else ""
 
 
 def typed(sent: str) -> str:

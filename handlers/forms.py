@@ -8,9 +8,11 @@ from bot.rotation.actions import Action
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.service import RotationService
+from bot.service.giving import SecretPages
 from handlers.refusals import Refusals
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
+from handlers.views.links import link_form
 from handlers.views.modal import secret_form, take_back_form
 from handlers.views.plainer import OF_BLOCKS, without
 
@@ -39,9 +41,18 @@ def press_again_at(label: str) -> str:
     return f"Press “{label}” once more."
 
 
-def another_form_of(rotation: Rotation, rotations: RotationService) -> Block:
-    """Return what follows **Another secret**: the question first, for as long as the rotation is stopped."""
-    return take_back_form(rotation) if rotation.state is State.BLOCKED else secret_form_of(rotation, rotations)
+async def another_form_of(
+    rotation: Rotation, rotations: RotationService, secret_pages: SecretPages | None, *, by: str
+) -> Block:
+    """Return what follows **Another secret**: the question first, for as long as the rotation is stopped.
+
+    Where the secret is given on a page, the form has a link to it.
+    """
+    if rotation.state is State.BLOCKED:
+        return take_back_form(rotation)
+    if secret_pages:
+        return link_form(await secret_pages.offer(rotation.id, by=by))
+    return secret_form_of(rotation, rotations)
 
 
 ALERTS = frozenset({"alert"})

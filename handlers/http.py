@@ -5,7 +5,8 @@ The signature is checked here, because Bolt's check logs the body.
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import structlog
 from aiohttp import web
@@ -14,11 +15,17 @@ from slack_bolt.app.async_app import AsyncApp
 from slack_bolt.request.async_request import AsyncBoltRequest
 from slack_sdk.signature import SignatureVerifier
 
+from bot.service import RotationService
+from bot.service.giving import SecretPages
+from bot.service.signing_in import SignIns
 from bot.service.step_up import StepUp
 from bot.settings import Settings
 from handlers.approval import add_approval
+from handlers.background import Background
+from handlers.pages import add_sign_ins
 from handlers.payload import is_whole
 from handlers.pressed import Absence
+from handlers.secret_page import add_secret_page
 
 log = structlog.get_logger("keyturn.http")
 
@@ -29,14 +36,27 @@ BODY_WITHIN = 10.0
 TIMESTAMP = re.compile(r"[0-9]{1,12}")
 
 
-def add_pages(
-    settings: Settings, app: AsyncApp, step_up: StepUp | None, absence: Absence, site: web.Application
-) -> None:
-    """Put onto *site* what Slack asks for in HTTP mode, and what people ask for where approving takes a sign-in."""
+class Served(NamedTuple):
+    """What is behind the pages; no sign-in where the settings ask for none."""
+
+    rotations: RotationService
+    background: Background
+    absence: Absence
+    sign_ins: SignIns | None
+    step_up: StepUp | None
+    secret_pages: SecretPages | None
+
+
+def add_pages(settings: Settings, app: AsyncApp, served: Served, site: web.Application) -> None:
+    """Put onto *site* what Slack asks for in HTTP mode, and what people ask for after a sign-in."""
     if settings.http_mode and settings.slack_signing_secret:
         add_slack(site, app, settings.slack_signing_secret.get_secret_value())
-    if step_up and settings.approval_link:
-        add_approval(site, settings.approval_link, step_up, absence)
+    base = urlsplit(settings.approval_link or "").path
+    if served.sign_ins and served.step_up:
+        add_sign_ins(site, base, served.sign_ins)
+        add_approval(site, base, served.step_up, served.absence)
+    if served.secret_pages:
+        add_secret_page(site, base, served.secret_pages, served.rotations, served.background)
 
 
 def add_slack(site: web.Application, app: AsyncApp, signing_secret: str) -> None:

@@ -10,6 +10,7 @@ from bot.rotation.errors import BadInput, Late, Refused
 from bot.rotation.policy import Chosen, Pressed
 from bot.rotation.secret import Submitted
 from bot.service import RotationService
+from bot.service.giving import SecretPages
 from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.background import Background
@@ -112,18 +113,24 @@ async def _given(
     background.begin(rotations.create_replacement(rotation))
 
 
-async def take_back(ack: AsyncAck, view: Json, body: Json, rotations: RotationService, forms: Forms) -> None:
+async def take_back(
+    ack: AsyncAck,
+    view: Json,
+    body: Json,
+    rotations: RotationService,
+    forms: Forms,
+    secret_pages: SecretPages | None,
+) -> None:
     """Move models back as agreed, and ask for the secret in the same place; if it is not as agreed now, ask again."""
     rotation_id, _, agreed = said(view.get("private_metadata")).partition(" ")
     try:
         async with Background.patience():
             rotation = await rotations.another_secret(rotation_id, by=person_of(body), agreed=number_of(agreed))
+            shown = forms.certain(await another_form_of(rotation, rotations, secret_pages, by=person_of(body)))
     except TimeoutError:
         shown = notice(Action.ANOTHER_SECRET, f"{SLOW}.")
     except Exception as error:  # noqa: BLE001 - any error is shown in the place of the form
         shown = notice(Action.ANOTHER_SECRET, explain(error)[0])
-    else:
-        shown = forms.certain(another_form_of(rotation, rotations))
     await ack(response_action="update", view=shown)
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import click
+
 from bot.rotation import audit, receipt
 from bot.rotation.errors import Refused
 from bot.rotation.naming import tag_of
@@ -55,3 +57,13 @@ def verify_receipt(text: str, head: str | None) -> bool:
 COMPARE = (
     "to be compared with the receipt in Slack (--head does it): anyone could make a whole receipt that fits itself"
 )
+
+
+class Receipts(click.Group):
+    """Takes what is no command of its own for the id of a rotation."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* begin with, or the one that prints."""
+        return super().resolve_command(ctx, args if args[0] in self.commands else ["print", *args])

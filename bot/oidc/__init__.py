@@ -12,8 +12,8 @@ from bot.settings import Settings, WrongSettings
 if TYPE_CHECKING:
     from bot.oidc.provider import Provider
 
-LINK, BACK = "approve/link/", "approve/signed-in"
-"""Below `APPROVAL_LINK`: where a link begins, and where the provider sends people back."""
+LINK, SECRET_LINK, BACK = "approve/link/", "secret/link/", "approve/signed-in"
+"""Below `APPROVAL_LINK`: where a link to either page begins, and where the provider sends people back."""
 
 TIMEOUT = 10.0
 """Seconds for one call to the provider."""

@@ -86,6 +86,8 @@ class Rules(Frozen):
     policies: tuple[NamedPolicy, ...]
     step_up: bool
     """Whether an approver's word counts only with a sign-in at the company's provider."""
+    secret_on_a_page: bool
+    """Whether the new secret is given on Keyturn's page, and not in Slack's form."""
     bulk_concurrency: int
     one_approval_for_a_batch: bool
     rotate_every: timedelta | None
@@ -293,6 +295,7 @@ NOBODY = People(
         revoke_within=timedelta(0),
         policies=(),
         step_up=False,
+        secret_on_a_page=False,
         bulk_concurrency=1,
         one_approval_for_a_batch=False,
         rotate_every=None,

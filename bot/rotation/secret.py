@@ -40,6 +40,17 @@ class Submitted:
         return typed
 
 
+def shown_again(typed: Typed) -> Typed:
+    """Return what a form may show again of what was typed into it: not the secret, nor what may be a piece of one."""
+    secret = SecretStr(typed.secret.strip())
+
+    def shown(text: str) -> str:
+        holds = bool(secret.get_secret_value()) and shares_a_piece(text, secret)
+        return "" if holds or is_surely_secret(text) or may_be_secret(text) else text
+
+    return Typed("", *map(shown, typed[1:]))
+
+
 def forget_locals(error: BaseException | None) -> None:
     """Clear the local variables in the traceback of *error* and of its causes; the places in the code stay."""
     seen: set[int] = set()

@@ -210,10 +210,6 @@ class Decisions(Verbs):
             case _:
                 return await self._may_approve(rotation, by, pressed, shown)
 
-    async def opened_link(self, rotation: Rotation, action: Action, *, by: str) -> None:
-        """Record a click that gives a link to the page."""
-        await self._opened(rotation, by, action)
-
     async def _may_approve(self, recorded: Rotation, by: str, pressed: Pressed, shown: str | None) -> Rotation:
         rotation = self._people.strict(recorded)
         permissions = await self._people.permissions(by, rotation.policy)

@@ -28,6 +28,7 @@ from bot.rotation.policy import (
 from bot.rotation.record import Replacement, Rotation
 from bot.rotation.references import hint, is_reference
 from bot.rotation.states import State, Track
+from bot.rotation.stepping_up import check_way
 from bot.rotation.ticket import check_ticket
 from bot.service.verbs import Verbs, audited, event
 from bot.storage.records import Conflict
@@ -50,7 +51,10 @@ class Came(NamedTuple):
 
     way: Way
     attempt: int | None = None
-    """How many had been given when it was asked for: it is not for a later question. None: nobody asked before."""
+    """How many had been given when it was asked for: it is for no later question. None: that is not known."""
+
+    signed_in: str = ""
+    """Where, and how."""
 
     source: str = ""
     """The reference that it was read from, and its version."""
@@ -78,6 +82,20 @@ class Replacements(Verbs):
         await self._refuse_second(rotation)
         return rotation
 
+    @audited("asked for the page of the secret")
+    async def may_be_given(self, rotation_id: str, *, by: str, attempt: int | None = None) -> Rotation:
+        """Return the rotation, if *by* may give its secret now, or once a refused one is taken back.
+
+        With an *attempt*, only as long as no other secret has been given since.
+        """
+        rotation = await self.load(rotation_id)
+        if _takes_back(rotation):
+            check_may_give_secret(rotation, await self._people.permissions(by))
+        else:
+            await self._may_give_secret(rotation_id, by)
+        check_attempt(rotation, attempt)
+        return rotation
+
     def proposed_name(self, rotation: Rotation) -> str:
         """Propose a display name for the replacement: the old one, with the date and this attempt's tag."""
         base = base_of(rotation.plan.old_key.display_name)
@@ -101,9 +119,9 @@ class Replacements(Verbs):
         typed, until = submitted.take(), asyncio.get_running_loop().time() + READ_WITHIN
         await self._wait_for_withdrawal(rotation_id)
         rotation = await self._may_give_secret(rotation_id, by)
-        if came.attempt not in (None, rotation.attempt):
-            raise WrongState("Another secret has been given since. Look at the card.")
+        check_attempt(rotation, came.attempt)
         typed, came = await self._resolved(rotation, typed, came, until)
+        check_way(came.way, on_a_page=self._rules.secret_on_a_page)
         checked = shape.checked(typed.secret, rotation.plan.old_key, self._own)
         name = self._unique(rotation, typed.name)
         if shape.shares_a_piece(name, checked):
@@ -120,7 +138,7 @@ class Replacements(Verbs):
             started_at=rotation.started_at or self._now(),
         )
         saved = await self._save(
-            begun, by, _gave(came.way), " · ".join(filter(None, (begun.motive, came.source))), moves=False
+            begun, by, _gave(came), " · ".join(filter(None, (begun.motive, came.source))), moves=False
         )
         self._given[saved.id, saved.attempt] = checked
         return saved
@@ -143,7 +161,9 @@ class Replacements(Verbs):
             raise BadInput(f"Nothing was read within {READ_WITHIN:.0f} s. Nothing has changed: try again.") from None
         except ApiError as trouble:
             raise BadInput(str(trouble)) from None
-        return typed._replace(secret=found.secret.get_secret_value()), Came(Way.REFERENCE, source=found.source)
+        return typed._replace(secret=found.secret.get_secret_value()), came._replace(
+            way=Way.REFERENCE, source=found.source
+        )
 
     def reference_hint(self, rotation: Rotation) -> str:
         """Say which references the form takes in place of the secret; empty if none."""
@@ -178,10 +198,10 @@ class Replacements(Verbs):
         """Wait a moment until a refused secret is withdrawn: a person can fill the next form sooner."""
         for _ in range(WITHDRAWAL_LOOKS):
             rotation = await self.load(rotation_id)
-            if rotation.track is not Track.WITHDRAW or rotation.state is not State.RUNNING:
+            if not _takes_back(rotation):
                 return
             await asyncio.sleep(0.1)
-        raise WrongState("The refused secret is still being taken back. Press again in a few seconds.")
+        raise BadInput("The refused secret is still being taken back. Press again in a few seconds.")
 
     def _unique(self, rotation: Rotation, name: str) -> str:
         """Return *name* with this attempt's tag, which finds the key again after a lost answer.
@@ -264,9 +284,21 @@ class Replacements(Verbs):
             rotation = await self.load(rotation.id)
 
 
-def _gave(way: Way) -> str:
+def check_attempt(rotation: Rotation, attempt: int | None) -> None:
+    """Refuse a secret that was asked for before another one was given."""
+    if attempt not in (None, rotation.attempt):
+        raise WrongState("Another secret has been given since. Look at the card.")
+
+
+def _takes_back(rotation: Rotation) -> bool:
+    """Return whether a refused secret is being taken back: the next one is asked for in a moment."""
+    return rotation.track is Track.WITHDRAW and rotation.state is State.RUNNING
+
+
+def _gave(came: Came) -> str:
     """Say in the audit trail which way a secret came; older entries, and those of Slack's form, say nothing of it."""
-    return "gave a secret" if way is Way.FORM else f"gave a secret ({way})"
+    where = f", signed in at {came.signed_in}" if came.signed_in else ""
+    return "gave a secret" if came.way is Way.FORM else f"gave a secret ({came.way}){where}"
 
 
 def _waits_for(rotation: Rotation, outcome: Replacement) -> bool:

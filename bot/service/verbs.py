@@ -146,6 +146,10 @@ class Verbs:
         except ApiError as error:
             raise away(error) from error
 
+    async def opened_link(self, rotation_id: str, what: str, *, by: str) -> None:
+        """Record a click that gives somebody a link or a token."""
+        await self._store.note(audit.Kind.CLICK, event(by, what), rotation=await self.load(rotation_id), at=self._now())
+
     async def _opened(self, rotation: Rotation, by: str, action: Action) -> Rotation:
         """Record a click that opens a form."""
         await self._store.note(audit.Kind.CLICK, event(by, action), rotation=rotation, at=self._now())

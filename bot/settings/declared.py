@@ -169,6 +169,10 @@ class Settings(StoreSettings):
     )
     oidc_client_id: str | None = Field(None, min_length=1, title=CHARACTERS, description="what it calls Keyturn")
     oidc_client_secret: Token | None = Field(None, description="the client secret that it gave for Keyturn")
+    secret_form: Annotated[Literal["slack", "web"], Lower] = Field(
+        "slack",
+        description="where people give the new secret: in Slack's form, or on a page of Keyturn (APPROVAL_LINK)",
+    )
     require_reason: bool = Field(
         False, title=SWITCH, description="whether a requester must say why, in the form of the new secret"
     )
@@ -294,6 +298,11 @@ class Settings(StoreSettings):
     def policies(self) -> tuple[NamedPolicy, ...]:
         """Return what each policy asks for."""
         return tuple(written.named(name) for name, written in self.policy.items())
+
+    @property
+    def is_secret_on_a_page(self) -> bool:
+        """Tell whether people give the new secret on a page, and not in Slack's form."""
+        return self.secret_form == "web"  # noqa: S105 - a choice
 
     @property
     def http_mode(self) -> bool:

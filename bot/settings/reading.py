@@ -55,7 +55,13 @@ def _read(kind: type[S], file: Path | None, environ: Mapping[str, str]) -> S:
     if kind is Settings:
         if not values and not problems:
             raise WrongSettings(_nothing(file))
-        problems += (*_lacks_mode(values), *_lacks_sign_in(values), *troubles(environ), *_untrusting(environ))
+        problems += (
+            *_lacks_mode(values),
+            *_lacks_sign_in(values),
+            *_lacks_page(values),
+            *troubles(environ),
+            *_untrusting(environ),
+        )
     try:
         settings = kind.model_validate(values)
     except ValidationError as error:
@@ -88,6 +94,12 @@ def _lacks_sign_in(values: Mapping[str, str]) -> Iterator[str]:
         if not values.get(name):
             what = WHY_PORT if name == "port" else looks(Settings.model_fields[name])
             yield f"APPROVAL_LINK needs {name.upper()}: {what}."
+
+
+def _lacks_page(values: Mapping[str, str]) -> Iterator[str]:
+    """Return a sentence about a page for secrets that nobody could open."""
+    if values.get("secret_form", "").strip().lower() == "web" and not values.get("approval_link"):
+        yield f"SECRET_FORM=web needs APPROVAL_LINK: {Settings.model_fields['approval_link'].description}."
 
 
 WHY_PORT = "the page is served there, also with Socket Mode"

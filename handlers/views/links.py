@@ -12,7 +12,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import GUIDE, guide_to
 from bot.rotation.ticket import TicketPattern
-from handlers.views.blocks import Block, actions, code, escaped, link_button, section, visible
+from handlers.views.blocks import Block, actions, code, escaped, link_button, plain, section, visible
 
 OPEN_GUIDE, OPEN_AISIX, OPEN_PROVIDER, OPEN_CARD = "open_guide", "open_aisix", "open_provider", "open_card"
 OPEN_PAGE = "open_page"
@@ -131,3 +131,27 @@ SIGN_IN = (
 def sign_in(link: str) -> list[Block]:
     """Give a person their link: as a button, of which Slack makes no preview."""
     return [section(SIGN_IN), *actions([link_button("Sign in and approve ↗", OPEN_PAGE, link)])]
+
+
+GIVE = (
+    "The new secret goes onto a page of Keyturn, so that Slack does not see it. The link asks you to sign in at your "
+    "company first. It is for you alone, works once, and ends after ten minutes."
+)
+
+
+def give_secret(link: str) -> list[Block]:
+    """Give a person their link to the page of the new secret, in the same way."""
+    return [section(GIVE), *actions([link_button("Sign in and give the secret ↗", OPEN_PAGE, link)])]
+
+
+def link_form(link: str) -> Block:
+    """Give it in the place of a form."""
+    return {"type": "modal", "title": plain("New secret"), "close": plain("Close"), "blocks": give_secret(link)}
+
+
+def token(token: str, rotation_id: str) -> str:
+    """Give a person their token for the command line."""
+    return (
+        f"`{token}`\nThe token for `keyturn secret {rotation_id} < file`, which asks for it, or takes it from "
+        "KEYTURN_TOKEN. It is for you alone, works once, and ends after ten minutes."
+    )

@@ -177,15 +177,15 @@ def secret_form(
             alert(VISIBLE),
             *_secret(HINTS.get(family(rotation.plan.old_key) or ""), references),
             field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
-            field(TICKET, "Ticket", _looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
+            field(TICKET, "Ticket", looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
             field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
-            section(f"*What comes next:* {_next(rotation)}"),
+            section(f"*What comes next:* {then(rotation)}"),
             context(KEPT, *([doubt] if doubt else [])),
         ],
     }
 
 
-def _looks(tickets: TicketPattern | None) -> str:
+def looks(tickets: TicketPattern | None) -> str:
     """Say what a ticket looks like."""
     return f"It has to fit {tickets.pattern}" if tickets else "Its number or link."
 
@@ -227,7 +227,8 @@ def _secret(document: str | None, references: str) -> list[Block]:
     ]
 
 
-def _next(rotation: Rotation) -> str:
+def then(rotation: Rotation) -> str:
+    """Say what comes once the secret is given."""
     tested = "it's tested before any caller uses it; if it can't be, the card says so."
     if is_way_back_closed(rotation):
         return f"{tested} There is no way back to the old key."

@@ -43,12 +43,15 @@ dd{margin:0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 th,td{text-align:left;padding:.4rem .75rem .4rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 label{display:block;font-weight:600;margin-top:1.25rem}
-textarea{font:inherit;width:100%;min-height:5rem;padding:.5rem;border:1px solid var(--line);border-radius:4px}
+textarea,input[type=password],input[type=text]{font:inherit;width:100%;padding:.5rem;border:1px solid var(--line);
+border-radius:4px}
+textarea{min-height:5rem}
+[aria-invalid]{border-color:var(--stop)}
 button{font:inherit;font-weight:600;color:#fff;background:#1d5fa8;border:0;border-radius:4px;padding:.65rem 1.25rem;
 margin-top:1.25rem;cursor:pointer}
 button.danger{background:#b3261e}
 .box{font-weight:400;display:flex;gap:.5rem;align-items:baseline}
-button:focus-visible,textarea:focus-visible{outline:3px solid #4a90d9;outline-offset:2px}
+button:focus-visible,textarea:focus-visible,input:focus-visible{outline:3px solid #4a90d9;outline-offset:2px}
 @media(max-width:30rem){dl{grid-template-columns:1fr;gap:0}dd{margin-bottom:.5rem}button{width:100%}
 th{display:none}tr{display:block;border-bottom:1px solid var(--line);padding:.4rem 0}
 td{display:inline;border:0;padding:0}td:nth-child(2)::before{content:"in "}td:last-child{display:block;opacity:.75}}
@@ -147,7 +150,7 @@ def approval(rotation: Rotation, action: Action, who: str, token: str, wrong: st
     """Show what is approved, what speaks against it, and the form; *wrong* is why it has to be sent again."""
     asked = ASKED[action]
     against = evidence.against(rotation) if action is Action.DELETE_OLD_KEY else []
-    return _page(
+    return page(
         asked.title(rotation),
         _of(
             f'<p class="small">You signed in as {html.escape(who)}.</p>',
@@ -157,16 +160,24 @@ def approval(rotation: Rotation, action: Action, who: str, token: str, wrong: st
             _facts(rotation),
             _models(rotation, asked.heading),
             _form(rotation, action, token),
-            f'<p class="small">Did you not press <strong>{action.value}</strong> in Slack yourself? Then close this '
-            "page, and tell the people who run Keyturn.</p>",
+            closing(action),
         ),
+    )
+
+
+def closing(*actions: Action) -> str:
+    """Say what to do for somebody who was sent a link to a sign-in."""
+    which = " or ".join(f"<strong>{action.value}</strong>" for action in actions)
+    return (
+        f'<p class="small">Did you not press {which} in Slack yourself? Then close this page, and tell the people who '
+        "run Keyturn.</p>"
     )
 
 
 def notice(title: str, sentence: str, *, is_well: bool = False) -> str:
     """Show one sentence and nothing to press."""
     kind = "" if is_well else ' class="stop" role="alert"'
-    return _page(title, f"<p{kind}>{marked(sentence)}</p>")
+    return page(title, f"<p{kind}>{marked(sentence)}</p>")
 
 
 def marked(text: str) -> str:
@@ -190,7 +201,8 @@ def _plain(text: str) -> str:
     return html.escape(html.unescape(text)).replace("\n", "<br>")
 
 
-def _page(title: str, body: str) -> str:
+def page(title: str, body: str) -> str:
+    """Return a whole page."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'

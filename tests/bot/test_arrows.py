@@ -42,7 +42,7 @@ MAY_KNOW = {
 FLOORS = (
     "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "providers", "settings",
     "sources", "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands",
-    "worker", "sign_in", "app", "check", "start", "cli", "__main__",
+    "worker", "sign_in", "app", "check", "start", "secret_command", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
 

@@ -63,6 +63,7 @@ def test_the_settings_of_the_contract_are_enough(read):
     assert not read(PORT="3000").http_mode, "Socket Mode wins"
 
 
+SWITCHED = {"step_up", "secret_on_a_page"}
 RENAMED = {"concurrency": "control_plane_concurrency", "projection": "projection_timeout", "verify": "verify_timeout"}
 
 
@@ -74,10 +75,10 @@ def test_every_rule_and_limit_is_what_its_own_setting_says(read, switch):
     settings = settings.model_copy(update=numbers | lengths)
 
     for made in (vars(rules_of(settings)), vars(limits_of(settings))):
-        assert made == {name: getattr(settings, RENAMED.get(name, name)) for name in made if name != "step_up"} | (
-            {"step_up": False} if "step_up" in made else {}
-        )
-    assert rules_of(read(**SIGN_IN)).step_up
+        off = {name: False for name in SWITCHED if name in made}
+        assert made == off | {name: getattr(settings, RENAMED.get(name, name)) for name in made.keys() - SWITCHED}
+    rules = rules_of(read(**SIGN_IN, SECRET_FORM="Web"))
+    assert all(getattr(rules, name) for name in SWITCHED)
 
 
 def test_what_is_written_as_people_write_it_is_read(read):
@@ -202,6 +203,10 @@ SIGN_IN = {
 @pytest.mark.parametrize("missing", [name for name in SIGN_IN if name != "APPROVAL_LINK"])
 def test_a_sign_in_that_could_not_work_is_refused(read, missing):
     assert sentence(read, **SIGN_IN | {missing: None}).startswith(f"APPROVAL_LINK needs {missing}: ")
+
+
+def test_a_page_for_secrets_that_nobody_could_open_is_refused(read):
+    assert sentence(read, SECRET_FORM="web").startswith("SECRET_FORM=web needs APPROVAL_LINK: where people reach PORT")
 
 
 @pytest.mark.parametrize("name", [name for name in SIGN_IN if name.startswith("OIDC")])
@@ -348,7 +353,7 @@ def test_no_secret_is_printed(read):
 
 def test_every_setting_that_is_secret_by_its_name_is_hidden_by_pydantic_and_one_of_the_secrets(read):
     settings = read(**every_secret())
-    named = re.compile(r"token|secret(?!_expiry|_sources)|pepper|redis_url|password|caller_key|admin_key")
+    named = re.compile(r"token|secret(?!_expiry|_sources|_form)|pepper|redis_url|password|caller_key|admin_key")
     fields = {**Settings.model_fields, **GatewaySettings.model_fields, **ProviderSettings.model_fields}
     hidden = {name for name, field in fields.items() if "SecretStr" in str(field.annotation)}
 

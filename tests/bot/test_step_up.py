@@ -19,7 +19,8 @@ from bot.rotation.policy import Chosen, Late, Pressed, causes, mark_of, shown_un
 from bot.rotation.record import Rotation
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
-from bot.service.step_up import BYTES, LIFE, NOW, Form, Sent, StepUp, challenge_of, of
+from bot.service.signing_in import BYTES, LIFE, Sent, SignIns, challenge_of, of
+from bot.service.step_up import NOW, Form, StepUp
 from bot.storage.tickets import Tickets
 from tests.bot.conftest import AT_ONCE, Desk
 from tests.bot.test_pressing import LATE, unproved, waiting
@@ -66,7 +67,8 @@ class House:
         service._rules = service.rules.but(step_up=True, **changes)  # noqa: SLF001 - a restart with other settings
         service._people = People(self.desk.slack, service.rules)  # noqa: SLF001
         tickets = Tickets(self.redis, NAMESPACE)
-        self.step_up = StepUp(service, tickets, self.login, self.desk.slack, lambda: TODAY, ADDRESS)
+        self.sign_ins = SignIns(service, tickets, self.login, self.desk.slack, lambda: TODAY)
+        self.step_up = StepUp(service, self.sign_ins, ADDRESS)
 
     async def offer(self, record: Rotation, **given: Any) -> str:
         usual = {"action": Action.DELETE_OLD_KEY, "by": "U_APPROVER", "pressed": AT_ONCE, "shown": shown_of(record)}
@@ -74,12 +76,15 @@ class House:
 
     async def begin(self, link: str) -> Sent:
         """Follow a link, and sign in; return what the browser brings back."""
-        there, cookie = await self.step_up.begin(link.removeprefix(ADDRESS))
+        there, cookie = await self.sign_ins.begin(link.removeprefix(ADDRESS))
         asked = {name: value[0] for name, value in parse_qs(urlsplit(there).query).items()}
         return Sent(cookie, asked["state"], asked["code"])
 
+    async def come_back(self, sent: Sent) -> str:
+        return (await self.sign_ins.come_back(sent)).cookie
+
     async def opened(self, record: Rotation) -> str:
-        return await self.step_up.come_back(await self.begin(await self.offer(record)))
+        return await self.come_back(await self.begin(await self.offer(record)))
 
     async def approve(self, cookie: str, record: Rotation, **given: Any) -> Rotation:
         page = await self.step_up.page(cookie)
@@ -87,6 +92,10 @@ class House:
         return await self.step_up.approve(
             cookie, Form(**{"token": page.token, "shown": shown_of(page.rotation)} | given), pressed
         )
+
+    async def trail(self) -> list[tuple[str, str]]:
+        entries = [json.loads(line) async for line in self.desk.store.trail()]
+        return [(entry["by"], entry["what"]) for entry in entries]
 
     async def refusals(self) -> list[str]:
         entries = [json.loads(line) async for line in self.desk.store.trail()]
@@ -135,13 +144,13 @@ async def test_a_link_is_for_one_sign_in_and_a_page_for_one_approval(house: Hous
     record = await house.desk.save(waiting(approvals_required=2))
     link = await house.offer(record)
     first, second = await house.begin(link), await house.begin(link)
-    cookie = await house.step_up.come_back(first)
+    cookie = await house.come_back(first)
 
     for again in (first, second):
         with pytest.raises(WrongState, match="has been used"):
-            await house.step_up.come_back(again)
+            await house.come_back(again)
     with pytest.raises(WrongState, match="This link has been used"):
-        await house.step_up.begin(link.removeprefix(ADDRESS))
+        await house.sign_ins.begin(link.removeprefix(ADDRESS))
     approved = await house.approve(cookie, record)
     assert [word.by for word in approved.approvals] == ["U_APPROVER"]
     for use in (house.step_up.page(cookie), house.approve(cookie, record)):
@@ -153,7 +162,7 @@ async def test_following_a_link_uses_nothing_up_and_redis_holds_none_of_the_secr
     record = await house.desk.save(waiting())
     link = await house.offer(record)
     sent = [await house.begin(link) for _ in range(3)]
-    cookie = await house.step_up.come_back(sent[-1])
+    cookie = await house.come_back(sent[-1])
 
     names = [name async for name in house.redis.scan_iter("*")]
     held = [*names, *[await house.redis.get(name) for name in names if ":ticket:" in name]]
@@ -190,7 +199,7 @@ async def test_a_sign_in_of_anybody_else_opens_nothing_and_is_in_the_audit_trail
     change(house)
 
     with pytest.raises(NotAllowed, match=words):
-        await house.step_up.come_back(sent)
+        await house.come_back(sent)
 
     assert [words in why for why in await house.refusals()] == [True]
     assert await house.desk.store.load(record.id) == record
@@ -203,11 +212,11 @@ async def test_a_link_that_ended_with_somebody_elses_sign_in_opens_nothing_for_t
     wrong, right = await house.begin(link), await house.begin(link)
     house.login.email = "other@example.com"
     with pytest.raises(NotAllowed):
-        await house.step_up.come_back(wrong)
+        await house.come_back(wrong)
     house.login.email = "approver@example.com"
 
     with pytest.raises(WrongState, match="This link has been used"):
-        await house.step_up.come_back(right)
+        await house.come_back(right)
 
 
 async def test_a_sign_in_counts_only_in_the_browser_that_began_it(house: House):
@@ -217,10 +226,10 @@ async def test_a_sign_in_counts_only_in_the_browser_that_began_it(house: House):
 
     for forged in (sent._replace(cookie=""), sent._replace(cookie=theirs.cookie), sent._replace(state="\udcff")):
         with pytest.raises(NotAllowed, match="not begun in this browser"):
-            await house.step_up.come_back(forged)
+            await house.come_back(forged)
     with pytest.raises(NotAllowed, match="of another provider"):
-        await house.step_up.come_back(sent._replace(issuer="https://evil.example.com"))
-    assert await house.step_up.come_back(sent._replace(issuer=ISSUER))
+        await house.come_back(sent._replace(issuer="https://evil.example.com"))
+    assert await house.come_back(sent._replace(issuer=ISSUER))
 
 
 @pytest.mark.parametrize("secret", ["", "x", "../", "\udcff", "A" * 43, "*"])
@@ -228,7 +237,7 @@ async def test_a_forged_link_or_page_opens_nothing(house: House, secret: str):
     await house.offer(await house.desk.save(waiting()))
 
     with pytest.raises(WrongState, match="This link has been used"):
-        await house.step_up.begin(secret)
+        await house.sign_ins.begin(secret)
     with pytest.raises(WrongState, match="This page has been used"):
         await house.step_up.page(secret)
 
@@ -253,7 +262,7 @@ async def test_what_has_changed_since_the_click_is_not_shown_and_not_approved(ho
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
         await house.step_up.page(cookie)
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
-        await house.step_up.page(await house.step_up.come_back(await house.begin(link)))
+        await house.step_up.page(await house.come_back(await house.begin(link)))
     with pytest.raises(WrongState, match="What you saw is not what is asked now"):
         await house.step_up.approve(cookie, Form(of(cookie, "form"), shown_of(changed)), NOW)
     assert await house.desk.store.load(record.id) == changed
@@ -320,7 +329,7 @@ async def test_what_is_approved_is_said_though_redis_no_longer_answers_to_close_
     async def away(*_: str) -> None:
         raise Unanswerable("Redis does not answer.")
 
-    monkeypatch.setattr(house.step_up._tickets, "take", away)  # noqa: SLF001
+    monkeypatch.setattr(house.sign_ins._tickets, "take", away)  # noqa: SLF001
 
     assert (await house.approve(cookie, record)).state is State.RUNNING
 
@@ -340,7 +349,7 @@ async def test_a_start_takes_the_page_too_and_a_start_without_a_sign_in_is_void(
     with pytest.raises(NotAllowed, match="Only an approver other than"):
         await house.offer(record, **given, by="U_REQUESTER")
 
-    cookie = await house.step_up.come_back(await house.begin(await house.offer(record, **given)))
+    cookie = await house.come_back(await house.begin(await house.offer(record, **given)))
     started = await house.approve(cookie, record)
 
     assert (started.state, [word.signed_in for word in started.starts]) == (State.RUNNING, [f"{ISSUER} (pwd, otp)"])
@@ -359,7 +368,7 @@ async def test_an_acceptance_takes_the_page_too_and_only_of_what_the_link_was_fo
         await house.desk.service.accept_unproved(
             record.id, chosen, "tried", by="U_APPROVER", shown=shown_unproved(record), pressed=AT_ONCE
         )
-    cookie = await house.step_up.come_back(await house.begin(await house.offer(record, **given)))
+    cookie = await house.come_back(await house.begin(await house.offer(record, **given)))
 
     for incomplete in ({"chosen": chosen}, {"reason": "tried by hand"}):
         with pytest.raises(BadInput):

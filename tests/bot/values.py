@@ -130,7 +130,13 @@ def rules(**fields: Any) -> Rules:
         "ticket_pattern": None,
         "escalation": frozenset(),
     }
-    others |= {"cards_per_person": 20, "cards_per_channel": 100, "policies": (), "step_up": False}
+    others |= {
+        "cards_per_person": 20,
+        "cards_per_channel": 100,
+        "policies": (),
+        "step_up": False,
+        "secret_on_a_page": False,
+    }
     others |= {"exposed_revoke_within": timedelta(hours=2)}
     others |= {"rotate_every": None, "bulk_concurrency": 1, "one_approval_for_a_batch": True}
     return Rules(**others | {"click_max_age": timedelta(seconds=60), "revoke_within": timedelta(days=1)} | fields)

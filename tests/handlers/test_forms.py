@@ -255,7 +255,13 @@ async def clicked(found: Rotation) -> dict[str, Any]:
     )
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.return_value = found
-    opened = {"rotations": rotations, "forms": forms_of(client), "announcer": None, "answers": None}
+    opened = {
+        "rotations": rotations,
+        "forms": forms_of(client),
+        "announcer": None,
+        "answers": None,
+        "secret_pages": None,
+    }
     await another_secret(ack=AsyncMock(), action={"value": "r7k2abc"}, body=BODY, **opened)
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER)
     return client.views_open.await_args.kwargs["view"]
@@ -281,7 +287,7 @@ async def test_what_follows_comes_in_the_place_of_the_question(answer: Rotation 
     rotations.proposed_name = lambda _: "new"
     rotations.another_secret.side_effect = [answer]
 
-    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, forms_of(AsyncMock()))
+    await take_back(ack, take_back_form(STOPS["rejected"]), BODY, rotations, forms_of(AsyncMock()), None)
 
     rotations.another_secret.assert_awaited_once_with("r7k2abc", by=r.APPROVER, agreed=3)
     assert ack.await_args.kwargs["response_action"] == "update"
