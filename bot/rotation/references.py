@@ -168,9 +168,13 @@ def _listed(prefixes: tuple[Prefix, ...]) -> str:
     return ", ".join(map(str, prefixes[:NAMED])) + (" and others" if len(prefixes) > NAMED else "")
 
 
+TAILS = {Kind.VAULT: "#field", Kind.WRAPPED: ":token#field"}
+
+
 def hint(prefixes: tuple[Prefix, ...]) -> str:
     """Say which references a form takes; empty if none."""
-    return f"Or a reference to it: {_listed(prefixes)}…" if prefixes else ""
+    shown = " or ".join(f"{prefix}{TAILS.get(prefix.kind, '')}" for prefix in prefixes[:NAMED])
+    return f"Or a reference to it, like {shown}." if prefixes else ""
 
 
 def _read(text: str) -> Reference:

@@ -396,4 +396,4 @@ async def test_the_settings_decide_which_store_is_read_for_a_key(tmp_path):
     assert (await sources.read("file:openai", key("pk_old"))).secret.get_secret_value() == CANARY
     with pytest.raises(BadInput):
         await sources.read("file:openai", key("pk_other"))
-    assert hint(sources.allowed(key("pk_old"))) == "Or a reference to it: file:openai…"
+    assert hint(sources.allowed(key("pk_old"))) == "Or a reference to it, like file:openai."

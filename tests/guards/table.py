@@ -1008,6 +1008,37 @@ TABLE: dict[str, dict[str, Guard]] = {
             "if secret.is_surely_secret(text) or secret.may_be_secret(text):",
             "test_the_audit_trail_leaves_out_what_may_be_a_secret",
         ),
+        "A reference from Slack reads what SECRET_SOURCES does not name.": Guard(
+            "if not any(prefix.covers(reference) for prefix in prefixes):",
+            "test_nothing_else_is_read_and_no_sentence_repeats_what_was_typed",
+        ),
+        "A reference reads the neighbour of what is allowed, whose name begins the same.": Guard(
+            "reference.path[: len(self.path)] == self.path",
+            "test_nothing_else_is_read_and_no_sentence_repeats_what_was_typed",
+            "'/'.join(reference.path).startswith('/'.join(self.path))",
+        ),
+        "A reference with `..` in it leaves what is allowed.": Guard(
+            'SEGMENT = r"[A-Za-z0-9_=+@~-][A-Za-z0-9_.=+@~-]*"',
+            "test_nothing_else_is_read_and_no_sentence_repeats_what_was_typed",
+            'SEGMENT = r"[A-Za-z0-9_.=+@~-]+"',
+        ),
+        "A key's reference reads the secret of another key.": Guard(
+            "for one in allowances if one.touches(key) for",
+            "test_what_may_be_read_depends_on_the_key",
+            "for one in allowances for",
+        ),
+        "A link in the folder of secrets leads to any file of the machine.": Guard(
+            "if not file.is_relative_to(folder):", "test_what_is_no_file_of_the_folder_is_not_read"
+        ),
+        "A wrapping token is used up by a form that is refused for its reason.": Guard(
+            "        self._motive(rotation, typed, SecretStr(NOWHERE))\n",
+            "test_what_can_be_refused_without_the_secret_is_refused_before_it_is_read",
+            "",
+        ),
+        "Any host that an environment names gives the bot an identity at AWS.": Guard(
+            'if url and parts.scheme != "https" and parts.hostname not in WITHOUT_TLS:',
+            "test_an_identity_that_cannot_be_had_is_told_in_a_sentence",
+        ),
         "Somebody in between answers in the name of AISIX, and gets the secret.": Guard(
             "return httpx.create_ssl_context()",
             "test_what_the_clients_share_verifies_certificates_and_names",
