@@ -1045,7 +1045,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "return httpx.create_ssl_context(verify=False)",
         ),
         "An id like `../provider_keys/7` in an answer of AISIX leads a delete elsewhere.": Guard(
-            "quote(part, safe='')", "test_an_id_is_one_part_of_an_address_whatever_it_holds", "part"
+            'can carry.")\n    return "".join(f"/{quote(part, safe=\'\')}"',
+            "test_an_id_is_one_part_of_an_address_whatever_it_holds",
+            'can carry.")\n    return "".join(f"/{part}"',
         ),
     },
 }
