@@ -11,6 +11,7 @@ from bot.check.gateways import Product, strangers
 from bot.check.machine import SURROUNDINGS
 from bot.check.people import Slack, tries
 from bot.check.policies import policies
+from bot.check.providers import providers
 from bot.check.store import Whose, store
 from bot.settings import Settings
 from bot.terminal import Finding, Level
@@ -33,6 +34,7 @@ async def report(
         *sources.tries(settings),
         *product.tries(),
         *policies(settings, slack, product),
+        *providers(settings, product),
         SURROUNDINGS,
         Try("Redis", "REDIS_URL", partial(store, settings, whose)),
     ]

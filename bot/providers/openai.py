@@ -22,6 +22,9 @@ OURS = "keyturn-"
 """How the name of a service account begins that Keyturn has made."""
 
 REPORTS = ("completions", "embeddings")
+NO_PROJECT = (
+    "OpenAI has no project {project} for this admin key (404): correct `project` or `admin_key` of {name} in PROVIDERS."
+)
 KEYLESS = "OpenAI made a service account without a key, so Keyturn has deleted it."
 NOT_MADE = "OpenAI refused to make a key (400): its name may be taken, or a policy there may ask for an expiry date."
 NOT_ALONE = (
@@ -174,7 +177,11 @@ class OpenAI(Account):
     async def _keys(self) -> list[Key]:
         async def page(found: list[Key]) -> tuple[list[Key], bool]:
             query = {"limit": 100, "owner_project_access": "any"} | ({"after": found[-1].id} if found else {})
-            shown = await self._ask(Call("GET", self._path("api_keys"), query), Keys)
+            try:
+                shown = await self._ask(Call("GET", self._path("api_keys"), query), Keys)
+            except NotFound as error:
+                error.args = (self._api.said(NO_PROJECT, project=self._settings.project),)
+                raise
             return shown.data, shown.has_more
 
         return await self._paged(page)

@@ -40,7 +40,7 @@ FAULTS: dict[str, tuple[Answer, type[ApiError], str]] = {
     "400": ((400, {"error": "CANARY"}), ApiError, "(400)"),
     "401": ((401, "CANARY"), ApiError, RENEW),
     "403": ((403, "CANARY"), ApiError, "{} says that the admin key of main in PROVIDERS may not do this (403)"),
-    "404": ((404, "CANARY"), NotFound, "{} knows nothing of that id (404)."),
+    "404": ((404, "CANARY"), NotFound, "(404)"),
     "409": ((409, "CANARY"), ApiError, "{} says that this conflicts with something there (409)."),
     "429": ((429, "CANARY"), Uncertain, "{} limits the rate (429)."),
     "500": ((500, "CANARY"), Uncertain, "{} had an error (500)."),
