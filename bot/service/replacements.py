@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from bot.rotation import secret as shape
 from bot.rotation.actions import Action
+from bot.rotation.credentials import Row, matching
 from bot.rotation.errors import (
     ApiError,
     BadInput,
@@ -35,6 +36,9 @@ from bot.storage.records import Conflict
 
 log = structlog.get_logger("keyturn.service")
 
+
+RECOGNIZED_WITHIN = 3.0
+"""Seconds in which a provider may list its credentials; the next step waits for that."""
 
 WITHDRAWAL_LOOKS = 15
 """Tenths of a second; Slack wants an answer to a form within three seconds."""
@@ -230,6 +234,7 @@ class Replacements(Verbs):
         assert rotation.replacement is not None
         plan, wanted = rotation.plan, rotation.replacement
         secret = self._given.pop((rotation.id, rotation.attempt))
+        recognized = asyncio.create_task(self._recognized(rotation, secret))
         try:
             key_id = await self._control_plane.create_key(plan.old_key, wanted.name, plan.needed_in, secret)
         except Uncertain as trouble:
@@ -240,7 +245,35 @@ class Replacements(Verbs):
         else:
             if key_id:
                 await self._record_creation(rotation, wanted.but(key_id=key_id))
+        if row := await recognized:
+            await self._record_row(rotation, row)
         await self._jobs.advance(rotation, again="+created")
+
+    async def _recognized(self, rotation: Rotation, secret: SecretStr) -> Row | None:
+        """Return the one credential at the provider whose hint fits the secret, while it is here; else None.
+
+        A provider that is slow or in trouble costs that knowledge, and nothing else.
+        """
+        account = self._providers.of(rotation.plan.old_key)
+        if account is None:
+            return None
+        try:
+            async with asyncio.timeout(RECOGNIZED_WITHIN):
+                return matching(await account.rows(), secret)
+        except (ApiError, TimeoutError) as trouble:
+            log.info("credential_not_recognized", rotation=rotation.id, kind=type(trouble).__name__)
+            return None
+
+    async def _record_row(self, rotation: Rotation, row: Row) -> None:
+        """Record which credential at its provider the new key has, if the rotation still has that new key."""
+        assert rotation.replacement is not None
+        current = await self.load(rotation.id)
+        while (new := current.replacement) and new.row is None and new.name == rotation.replacement.name:
+            with suppress(Conflict):
+                known = current.but(replacement=new.but(row=row))
+                await self._store.save(known, event("keyturn", "recognized the credential"), at=self._now())
+                return
+            current = await self.load(rotation.id)
 
     async def _record_creation(
         self, rotation: Rotation, outcome: Replacement, *, trouble: Uncertain | None = None
