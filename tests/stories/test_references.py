@@ -39,4 +39,6 @@ async def test_a_secret_is_taken_from_a_file_that_the_form_names(
     bare_stage.overrides["SECRET_SOURCES"] = json.dumps({"file": {"folder": str(tmp_path)}, "allow": allow})
 
     assert (await rotated(bare_stage, "file:openai")).startswith("file:openai, of 20")
-    refuse_canary(capsys.readouterr().out, "the log")
+    log = capsys.readouterr().out
+    assert "gave a secret (reference)" in log
+    refuse_canary(log, "the log")
