@@ -178,7 +178,7 @@ async def press_another(desk: Desk, first: Rotation, by: str, shown: list[Rotati
     answers = AsyncMock(trouble_behind=lambda _: "")
     await another_secret(
         ack=AsyncMock(), action={"value": first.id}, body=body, rotations=desk.service, forms=None,
-        announcer=announcer, answers=answers,
+        announcer=announcer, answers=answers, secret_pages=None,
     )  # fmt: skip
     for told in answers.tell.await_args_list:
         raise WrongState(told.args[1])
