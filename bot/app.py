@@ -347,8 +347,8 @@ def service_of(built: Parts) -> RotationService:
         now=built.world.now,
         pepper=built.settings.fingerprint_pepper,
         own=built.settings.secrets,
-        sources=sources_of(built.settings.secret_sources, built.world.now),
         providers=built.world.providers,
+        sources=sources_of(built.settings.secret_sources, built.world.now),
     )
 
 

@@ -13,7 +13,7 @@ from bot.rotation.errors import ApiError, Blocked, LeaseLost, Unanswerable, Unce
 from bot.rotation.moves import told
 from bot.rotation.phrases import MOVED_IS_BACK, said
 from bot.rotation.policy import is_way_back_closed
-from bot.rotation.ports import Hold
+from bot.rotation.ports import UNHELD
 from bot.rotation.progress import before_approval, how_left, next_step, rolled_back, undone_from
 from bot.rotation.record import Rotation, Stop
 from bot.rotation.revocation import with_task
@@ -108,7 +108,7 @@ def _by_day(rotation: Rotation, at: datetime, limits: Limits, now: datetime) -> 
 async def move(rotation: Rotation, world: World) -> Rotation:
     """Return *rotation* after its next move, or unchanged if there is nothing to do."""
     after = await _moved(rotation, world)
-    if rotation.is_over or after == rotation:
+    if after == rotation or (rotation.is_over and not rotation.mints):
         return after
     now = world.now()
     return nudges.hushed(rotation, with_task(after, now, world.limits.revoke_within), world.limits.paces, now)
@@ -317,17 +317,18 @@ class Engine:
         """Advance a rotation until it waits for time or for a person."""
         news = News(self._jobs)
         async with self._store.leased(rotation_id, self._lease) as lease:
+            world = replace(self._world, hold=lease or UNHELD, pocket={})
             with suppress(LeaseLost):  # the process that has it now continues from the record
-                while lease and await self._move_once(rotation_id, lease, news):
+                while lease and await self._move_once(rotation_id, world, news):
                     pass
 
-    async def _move_once(self, rotation_id: str, lease: Hold, news: "News") -> bool:
+    async def _move_once(self, rotation_id: str, world: World, news: "News") -> bool:
         """Make one move and record it; return whether to continue at once."""
         before = await self._store.load(rotation_id)
         if before is None:
             return False
         began = self._world.now()
-        after = await move(before, replace(self._world, hold=lease))
+        after = await move(before, world)
         if after == before:
             await news.catch_up()
             return await self._wait_out(before)

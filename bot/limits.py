@@ -24,6 +24,7 @@ def limits_of(settings: Settings) -> Limits:
         evidence_max_age=settings.evidence_max_age,
         watch=settings.watch,
         patience=settings.patience,
+        mint_patience=settings.mint_patience,
         secret_expiry=settings.secret_expiry,
         approval_reminder=settings.approval_reminder,
         approval_expiry=settings.approval_expiry,

@@ -18,6 +18,7 @@ from handlers.views.exposure_forms import EXPOSURE_FORM, REVIEW_FORM
 from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
 from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
+from handlers.views.minting import MINT_FORM
 from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
 
@@ -26,6 +27,7 @@ FORMS: dict[str, Callable[..., Awaitable[None]]] = {
     HISTORY_FORM: history.find,
     HISTORY_PAGE: history.turn,
     SECRET_FORM: modals.give_secret,
+    MINT_FORM: modals.mint,
     TAKE_BACK_FORM: modals.take_back,
     ACCEPTANCE_FORM: modals.accept_unproved,
     DELETE_FORM: modals.delete_anyway,

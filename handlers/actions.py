@@ -17,7 +17,7 @@ from handlers.answers import Answers, Asker
 from handlers.batches import approve_ready, end_batch, go_on
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.forms import Forms, another_form_of, press_again, secret_form_of
+from handlers.forms import Forms, another_form_of, mint_form_of, press_again, secret_form_of
 from handlers.history import open_history
 from handlers.payload import channel_of, number_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
@@ -82,6 +82,15 @@ async def enter_secret(
         return
     rotation = await rotations.offer_secret_form(text(action, "value"), by=person_of(body))
     await forms.open(text(body, "trigger_id"), secret_form_of(rotation, rotations), press_again(Action.ENTER_SECRET))
+
+
+@answered
+async def mint(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    await ack()
+    rotation = await rotations.offer_mint_form(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), mint_form_of(rotation, rotations), press_again(Action.MINT))
 
 
 @answered
@@ -217,6 +226,7 @@ async def open_link(ack: AsyncAck) -> None:
 
 LISTENERS = {
     Action.ENTER_SECRET: enter_secret,
+    Action.MINT: mint,
     Action.CANCEL: pressing(RotationService.cancel),
     Action.START: start_moving,
     Action.TRY_AGAIN: pressing(RotationService.try_again),

@@ -1,5 +1,8 @@
 """Open private forms, plainer where the workspace has no newer blocks yet."""
 
+from collections.abc import Callable
+from functools import partial
+
 import structlog
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -13,6 +16,7 @@ from handlers.refusals import Refusals
 from handlers.slack import UNREACHABLE, SlackAway, counted, reason_of
 from handlers.views.blocks import Block
 from handlers.views.links import link_form
+from handlers.views.minting import mint_form
 from handlers.views.modal import secret_form, take_back_form
 from handlers.views.plainer import OF_BLOCKS, without
 
@@ -21,14 +25,17 @@ log = structlog.get_logger("keyturn.forms")
 
 def secret_form_of(rotation: Rotation, rotations: RotationService) -> Block:
     """Return the form of the new secret, under today's settings."""
+    return _asking(partial(secret_form, references=rotations.reference_hint(rotation)), rotation, rotations)
+
+
+def mint_form_of(rotation: Rotation, rotations: RotationService) -> Block:
+    """Return the form that has the provider make the secret, under today's settings."""
+    return _asking(mint_form, rotation, rotations)
+
+
+def _asking(form: Callable[..., Block], rotation: Rotation, rotations: RotationService) -> Block:
     required, tickets = rotations.needs_reason(rotation), rotations.rules.ticket_pattern
-    return secret_form(
-        rotation,
-        rotations.proposed_name(rotation),
-        require_reason=required,
-        tickets=tickets,
-        references=rotations.reference_hint(rotation),
-    )
+    return form(rotation, rotations.proposed_name(rotation), require_reason=required, tickets=tickets)
 
 
 def press_again(action: Action) -> str:

@@ -8,7 +8,7 @@ from slack_bolt.context.ack.async_ack import AsyncAck
 from bot.rotation.actions import Action
 from bot.rotation.errors import BadInput, Late, Refused
 from bot.rotation.policy import Chosen, Pressed
-from bot.rotation.secret import Submitted
+from bot.rotation.secret import Submitted, Typed
 from bot.service import RotationService
 from bot.service.giving import SecretPages
 from handlers.announcer import SlackAnnouncer
@@ -103,6 +103,13 @@ async def give_secret(
     )
     work = _given(rotations, background, rotation_id, submitted, by)
     await taken(ack, work, SECRET, late="This took too long, so nothing was created. Press again.")
+
+
+async def mint(ack: AsyncAck, view: Json, body: Json, rotations: RotationService, background: Background) -> None:
+    """Record that the provider will be asked for a secret; the worker asks."""
+    rotation_id = said(view.get("private_metadata"))
+    wanted = Typed("", *(typed(view, field, VALUE) for field in (NAME, REASON, TICKET)))
+    await taken(ack, rotations.mint(rotation_id, wanted, by=person_of(body)), NAME, late=f"{SLOW}, or press again.")
 
 
 async def _given(

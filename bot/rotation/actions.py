@@ -7,6 +7,7 @@ class Action(StrEnum):
     """A button that a person can press; the value is its label."""
 
     ENTER_SECRET = "Enter new secret"  # noqa: S105 - a label
+    MINT = "Create it for me"
     CANCEL = "Cancel"
     START = "Start"
     TRY_AGAIN = "Try again"

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 
-from bot.rotation import chores
+from bot.rotation import chores, minting
 from bot.rotation.nudges import pushes
 from bot.rotation.parts import Chore
 from bot.rotation.record import Rotation
 
 EXPIRED = "nobody approved in time"
 
-SAID: dict[Chore, Callable[[Rotation, Rotation], str]] = {}
+SAID: dict[Chore, Callable[[Rotation, Rotation], str]] = {Chore.CLEAR: minting.cleared}
 """For each chore, what it has done between two versions of a record; empty if nothing."""
 
 

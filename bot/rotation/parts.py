@@ -41,6 +41,55 @@ class Replacement(Frozen):
     """The credential at its provider, if that is known; None in records of older versions."""
 
 
+class Mint(Frozen):
+    """A credential that Keyturn has its provider make, recorded before the provider is asked. It holds no secret."""
+
+    name: str
+    """What it is called there: no other has this name, so it can be found after a lost answer."""
+
+    attempt: int
+    """The number of the secret that it was made for."""
+
+    asked_at: datetime
+    sent: str = ""
+    """The mark of the only move that may send the request; any other finds out first what came of it."""
+
+    row: Row | None = None
+    """The credential as the provider answered; None as long as no answer has told of it."""
+
+    copied: tuple[str, ...] = ()
+    uncopied: tuple[str, ...] = ()
+    """What it took over from the old credential, and what that one may have and nothing could read or copy."""
+
+    tried_at: datetime | None = None
+    """When the provider took it, or Keyturn gave up trying it there."""
+
+    untried: str = ""
+    """Why it could not be tried at the provider; empty if it was."""
+
+    given: str = ""
+    """The mark of the only move that may have AISIX create the key with it; empty before."""
+
+    given_at: datetime | None = None
+    given_to: str = ""
+    """When AISIX was asked for the key, and its display name; empty as long as AISIX certainly has none with it."""
+
+    key_id: str = ""
+    """The id of that key, once it is known."""
+
+    lost: bool = False
+    """Nobody has its secret any more, or it was refused: it must go."""
+
+    gone_at: datetime | None = None
+    """When it was certain that the provider has none of this name that works."""
+
+    stays: str = ""
+    """Why Keyturn leaves it at the provider: something may still use it."""
+
+    look_at: datetime | None = None
+    """When Keyturn looks again for one that has to go and that can't go yet, or that nothing shows yet."""
+
+
 class Approval(Frozen):
     """Who pressed **Delete old key** or **Start**, when, and the digest of what the card showed then."""
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import fails_callers, open_troubles
+from bot.rotation.credentials import Ability
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.exposure import may_be_reported, review_is_due
 from bot.rotation.finding import Finding
@@ -160,7 +161,13 @@ def _offers(rotation: Rotation) -> tuple[Action, ...]:
         return ()
     if rotation.state is State.AWAITING_APPROVAL and (rotation.stale_at or rotation.parked_at):
         return (Action.VERIFY_AGAIN, Action.ROLL_BACK)
-    return IN_STATE[rotation.state]
+    return (*_made(rotation), *IN_STATE[rotation.state])
+
+
+def _made(rotation: Rotation) -> tuple[Action, ...]:
+    """Offer first, where that is possible, what needs no secret in Slack."""
+    waits = rotation.state is State.AWAITING_SECRET and Ability.MINT in rotation.abilities
+    return (Action.MINT,) if waits else ()
 
 
 def acceptable(rotation: Rotation) -> tuple[AffectedModel, ...]:

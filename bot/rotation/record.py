@@ -12,7 +12,7 @@ from bot.rotation.credentials import Ability
 from bot.rotation.errors import WrongState
 from bot.rotation.finding import UNKNOWN, Acceptance, Finding, Throwaway
 from bot.rotation.inventory import ProviderKey
-from bot.rotation.parts import Approval, Asides, Exposure, Replacement, Review, Stop, Trouble, Void
+from bot.rotation.parts import Approval, Asides, Exposure, Mint, Replacement, Review, Stop, Trouble, Void
 from bot.rotation.plan import AffectedModel, Plan, plural
 from bot.rotation.policies import ASKS_NOTHING, Policy
 from bot.rotation.replica import Replica
@@ -70,6 +70,9 @@ class Rotation(Asides):
 
     abilities: tuple[Ability, ...] = ()
     """What that provider could do when the rotation was requested: cards offer it, and a click asks again."""
+
+    mints: tuple[Mint, ...] = ()
+    """Every credential that this rotation has had made, or may have, in order."""
 
     names: tuple[str, ...] = ()
     """Every display name that this rotation has requested; a key under one of them belongs to it."""

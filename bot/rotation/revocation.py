@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 
+from bot.rotation.minting import is_cleared
 from bot.rotation.naming import day_of
 from bot.rotation.parts import Revocation, Way, Which
 from bot.rotation.policy import is_way_back_closed
@@ -65,7 +66,9 @@ def owed(rotation: Rotation) -> Which | None:
         return Which.OLD
     if rotation.state not in (State.ROLLED_BACK, State.CANCELLED) or not rotation.made:
         return None
-    return Which.OLD if is_way_back_closed(rotation) else Which.NEW
+    if is_way_back_closed(rotation):
+        return Which.OLD
+    return None if is_cleared(rotation) and not rotation.withdrawn else Which.NEW
 
 
 def _made_at(rotation: Rotation) -> datetime | None:

@@ -21,6 +21,7 @@ class StopKind(StrEnum):
     UNVERIFIED = "unverified"
     DRIFT = "drift"
     TROUBLE = "trouble"
+    MINTING = "minting"
 
 
 class Help(NamedTuple):
@@ -65,6 +66,7 @@ HELP: Mapping[StopKind, Help] = {
         "to go on with what this card shows now; models that still use the old key are moved too",
     ),
     StopKind.TROUBLE: Help(_NOTHING_LOST, _AGAIN_OR_BACK),
+    StopKind.MINTING: Help(_NOTHING_LOST, (Action.TRY_AGAIN, Action.ANOTHER_SECRET, Action.ROLL_BACK)),
 }
 """The help for each kind of stop; a test checks that none is missing."""
 
@@ -91,6 +93,42 @@ class Cause(Enum):
     )
     NOT_REHEARSED = (StopKind.UNVERIFIED, "the rehearsal came to no result", "{why}.", StepName.REHEARSE)
     NOT_CREATED = (StopKind.REFUSED, "the new key was not created", "{refusal}")
+    NO_PROVIDER = (
+        StopKind.MINTING,
+        "the provider is not in the settings",
+        "The settings (PROVIDERS) name no `{account}` any more that can make a credential.",
+        StepName.REPLACE,
+    )
+    NOT_MINTED = (
+        StopKind.MINTING,
+        "the provider made no credential",
+        "{provider} refused to make one. {error}",
+        StepName.REPLACE,
+    )
+    MINT_UNKNOWN = (
+        StopKind.MINTING,
+        "nobody can tell whether a credential was made",
+        (
+            "The answer of {provider} was lost, and it does not let Keyturn look for `{name}` there. {error} "
+            "Nothing more is made until it can be looked for."
+        ),
+        StepName.REPLACE,
+    )
+    MINTS_LOST = (
+        StopKind.MINTING,
+        "credentials are made and lost",
+        (
+            "{number} credentials in a row were made, or may have been, and their secrets were lost on the way. "
+            "Keyturn deletes them at {provider}. Look at the connection to it first."
+        ),
+        StepName.REPLACE,
+    )
+    NOT_TAKEN_AT_PROVIDER = (
+        StopKind.MINTING,
+        "the provider refuses its own new credential",
+        "{provider} has not taken the credential that it made for {time}. Keyturn deletes it there.",
+        StepName.REPLACE,
+    )
     NO_REPLACEMENT = (StopKind.REFUSED, "there is no new key", "AISIX answered with the old key itself.")
     REPLACEMENT_GONE = (
         StopKind.REFUSED,

@@ -33,6 +33,7 @@ def _approves(rotation: Rotation, permissions: Permissions) -> None:
 
 CHECKS: Mapping[Action, Check] = {
     Action.ENTER_SECRET: check_may_give_secret,
+    Action.MINT: check_may_give_secret,
     Action.CANCEL: check_may_steer,
     Action.START: _accepts,
     Action.TRY_AGAIN: check_may_steer,

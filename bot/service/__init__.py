@@ -4,7 +4,7 @@ from bot.service.batching import Batching
 from bot.service.exposures import Exposures
 from bot.service.holding import Holding
 from bot.service.homes import Homes
-from bot.service.replacements import Replacements
+from bot.service.minting import Minting
 from bot.service.talk import Talk
 from bot.service.tasks import Tasks
 from bot.service.verbs import BeingRotated, LooksLikeSecret
@@ -12,5 +12,5 @@ from bot.service.verbs import BeingRotated, LooksLikeSecret
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Batching, Replacements, Exposures, Talk, Tasks, Homes, Holding):
+class RotationService(Batching, Minting, Exposures, Talk, Tasks, Homes, Holding):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

@@ -79,10 +79,10 @@ class Replacements(Verbs):
         """Return the rotation for the form, if *by* may give the secret now."""
         return await self._opened(await self._may_give_secret(rotation_id, by), by, Action.ENTER_SECRET)
 
-    async def _may_give_secret(self, rotation_id: str, by: str) -> Rotation:
+    async def _may_give_secret(self, rotation_id: str, by: str, action: Action = Action.ENTER_SECRET) -> Rotation:
         rotation = await self.load(rotation_id)
         check_may_give_secret(rotation, await self._people.permissions(by))
-        check_offered(rotation, Action.ENTER_SECRET)
+        check_offered(rotation, action)
         await self._refuse_second(rotation)
         return rotation
 
@@ -132,14 +132,10 @@ class Replacements(Verbs):
             raise BadInput("This holds a piece of the secret, and a name is shown to everyone.", field="name")
         why, ticket = self._motive(rotation, typed, checked)
         fingerprint = fingerprint_of(checked, rotation.plan.old_key, self._pepper) if self._pepper else None
-        begun = rotation.to(State.RUNNING).but(
+        begun = self._with_words(rotation, name, why, ticket).but(
             replacement=came.replacement(name, self._now(), fingerprint),
             same_secret_checked=await self._is_another(fingerprint, rotation.plan.old_key),
-            names=(*rotation.names, name),
-            why=why,
-            ticket=ticket,
             attempt=rotation.attempt + 1,
-            started_at=rotation.started_at or self._now(),
         )
         saved = await self._save(
             begun, by, _gave(came), " · ".join(filter(None, (begun.motive, came.source))), moves=False
@@ -172,6 +168,11 @@ class Replacements(Verbs):
     def reference_hint(self, rotation: Rotation) -> str:
         """Say which references the form takes in place of the secret; empty if none."""
         return hint(self._sources.allowed(rotation.plan.old_key))
+
+    def _with_words(self, rotation: Rotation, name: str, why: str, ticket: str) -> Rotation:
+        return rotation.to(State.RUNNING).but(
+            names=(*rotation.names, name), why=why, ticket=ticket, started_at=rotation.started_at or self._now()
+        )
 
     def needs_reason(self, rotation: Rotation) -> bool:
         """Return whether the requester has to say why."""

@@ -108,6 +108,9 @@ class Settings(StoreSettings):
     patience: Duration = Field(
         timedelta(minutes=10), description="how long Keyturn retries before it stops the rotation"
     )
+    mint_patience: Duration = Field(
+        timedelta(seconds=60), description="how long Keyturn waits until a provider takes a key that it has just made"
+    )
 
     probes: int = Field(3, ge=1, title=NUMBER, description="successful test requests in a row that each model needs")
     probe_timeout: Limit = Field(timedelta(seconds=30), description="the time limit of one test request")

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.made_keys import received, stays_on_hold, why_it_stays
+from bot.rotation.minting import with_key
 from bot.rotation.ports import Moment
 from bot.rotation.record import KEY_STAYS, Rotation
 from bot.steps.outcomes import Done, Outcome, Wait
@@ -23,7 +24,7 @@ def the_replacement(rotation: Rotation, keys: Iterable[ProviderKey]) -> Provider
 def adopt(rotation: Rotation, key: ProviderKey) -> Rotation:
     """Return *rotation* with *key* as its replacement, recorded as its own."""
     assert rotation.replacement is not None
-    return received(rotation, key.id).but(replacement=rotation.replacement.but(key_id=key.id))
+    return with_key(received(rotation, key.id).but(replacement=rotation.replacement.but(key_id=key.id)))
 
 
 async def remove_unused(

@@ -3,9 +3,11 @@
 from bot.rotation.errors import Blocked
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.likeness import difference
+from bot.rotation.minting import is_minted
 from bot.rotation.record import Rotation
 from bot.rotation.stops import Cause
 from bot.steps.inventory import confirm_gone, whole_inventory
+from bot.steps.minting import minting
 from bot.steps.outcomes import Ask, Done, Outcome, Wait
 from bot.steps.own_keys import adopt, the_replacement
 from bot.steps.pacing import POLL
@@ -17,6 +19,8 @@ async def replace(rotation: Rotation, world: World) -> Outcome:
     assert rotation.replacement is not None
     if rotation.replacement.refusal:
         raise Blocked(Cause.NOT_CREATED, refusal=rotation.replacement.refusal)
+    if (move := await minting(rotation, world)) is not None:
+        return move
     keys = await world.control_plane.keys()
     key = the_replacement(rotation, keys)
     if key is None:
@@ -43,7 +47,8 @@ async def _missing_replacement(rotation: Rotation, world: World) -> Outcome:
     if world.now() - wanted.asked_at < world.limits.create_grace:
         return Wait(rotation, "Keyturn could not find out whether the key was created; looking again.", POLL)
     await whole_inventory(rotation, world)
-    return Ask(rotation, "The new key was not created, and Keyturn kept no copy of the secret: give it once more.")
+    again = "have one created again" if is_minted(rotation) else "give it once more"
+    return Ask(rotation, f"The new key was not created, and Keyturn kept no copy of the secret: {again}.")
 
 
 def _refuse_difference(rotation: Rotation, old: ProviderKey, key: ProviderKey) -> None:

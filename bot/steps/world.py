@@ -1,8 +1,10 @@
 """The world that every step acts on, and the limits from the settings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
+
+from pydantic import SecretStr
 
 from bot.rotation.credentials import NO_PROVIDERS, Providers
 from bot.rotation.hours import Calendar
@@ -31,6 +33,7 @@ class Limits:
     evidence_max_age: timedelta
     watch: timedelta
     patience: timedelta
+    mint_patience: timedelta
     secret_expiry: timedelta
     approval_reminder: timedelta
     approval_expiry: timedelta
@@ -61,3 +64,8 @@ class World:
 
     holds: KeyHolds = NO_HOLDS
     providers: Providers = NO_PROVIDERS
+    pocket: dict[str, SecretStr] = field(default_factory=dict)
+    """By the names of credentials, secrets that were minted and that AISIX has not been sent yet.
+
+    It is for as long as a process has a rotation in hand.
+    """

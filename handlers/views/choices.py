@@ -104,12 +104,15 @@ def _tries(rotation: Rotation, stop: Stop) -> str:
     if stop.kind is StopKind.UNVERIFIED and not rotation.plan.models:
         return "once a model uses this key"
     helps = HELP[stop.kind].try_again
+    if stop.kind is StopKind.MINTING:
+        return f"{helps}: another credential is made"
     if stop.step is StepName.REPLACE and not rotation.replacement_id:
         return f"{helps}; if AISIX made no new key, it asks for {AGAIN}"
     return helps
 
 
 AGAIN = "the secret again, as Keyturn keeps no copy"
+SECRETS = {StopKind.REFUSED: AGAIN, StopKind.MINTING: "a secret, which you can give yourself"}
 
 
 def _asks(rotation: Rotation, kind: StopKind) -> str:
@@ -117,7 +120,7 @@ def _asks(rotation: Rotation, kind: StopKind) -> str:
     if rotation.deleted_at:
         return "starts a rotation of the new key"
     back = "puts every model back on the old key, then " if takes_back(rotation) else ""
-    which = AGAIN if kind is StopKind.REFUSED else "a different secret"
+    which = SECRETS.get(kind, "a different secret")
     return f"{back}asks for {which}"
 
 

@@ -54,6 +54,7 @@ ON_CARD = "Decide on the card how it goes on."
 
 DOES: Mapping[Action, str] = {
     Action.ENTER_SECRET: "Give the new secret.",
+    Action.MINT: "Have the new secret made, or give it.",
     Action.TRY_AGAIN: ON_CARD,
     Action.ANOTHER_SECRET: ON_CARD,
     Action.VERIFY_AGAIN: "Look at the card, then let Keyturn verify again.",
@@ -111,7 +112,7 @@ def _asked(waiting: Waiting, links: Links, places: Places) -> Block:
     rotation, first = waiting
     link, act = links.get(rotation.id, ""), first[0]
     said = f"{_state(rotation)}\n{DOES.get(act, ON_CARD)} {_asked_for(rotation, places)}"
-    if act is not Action.ENTER_SECRET:
+    if act not in (Action.ENTER_SECRET, Action.MINT):
         return section(said, LINE_MOST) | _opening(link)
     place = f" <{link}|Open its card.>" if link else ""
     give = button(act.value, act.name.lower(), rotation.id, style="primary")

@@ -176,13 +176,22 @@ def secret_form(
             section(f"For {code(rotation.plan.old_key.display_name)}"),
             alert(VISIBLE),
             *_secret(HINTS.get(family(rotation.plan.old_key) or ""), references),
-            field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
-            field(TICKET, "Ticket", looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
-            field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
-            section(f"*What comes next:* {then(rotation)}"),
+            *about(rotation, proposed_name, require_reason=require_reason, tickets=tickets),
             context(KEPT, *([doubt] if doubt else [])),
         ],
     }
+
+
+def about(
+    rotation: Rotation, proposed_name: str, *, require_reason: bool, tickets: TicketPattern | None
+) -> list[Block]:
+    """Ask what everybody may read of a new key, and say what comes next."""
+    return [
+        field(REASON, "Reason", SEEN, REASON_MOST, optional=not require_reason, initial=rotation.why),
+        field(TICKET, "Ticket", looks(tickets), TICKET_MOST, optional=True, initial=rotation.ticket),
+        field(NAME, "Name of the new key", "Everyone can see it.", NAME_FIELD_MOST, initial=proposed_name),
+        section(f"*What comes next:* {then(rotation)}"),
+    ]
 
 
 def looks(tickets: TicketPattern | None) -> str:

@@ -25,6 +25,7 @@ from bot.rotation.stops import StopKind
 from handlers.views import approving, asks, choices, exposure, revoking, watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
+from handlers.views.links import place_of
 
 MARKS: Mapping[State, str] = {
     State.AWAITING_SECRET: "⚪",
@@ -187,18 +188,25 @@ def first_move(rotation: Rotation) -> list[str]:
 
 
 def _awaiting_secret(rotation: Rotation) -> str:
-    requester = f"<@{rotation.requested_by}>"
     if rotation.note:
-        return f"{sentence(rotation.note)} {_where_models_are(rotation)} Next: {requester} gives the new secret."
+        return f"{sentence(rotation.note)} {_where_models_are(rotation)} {_gives(rotation, 'the new secret')}"
     if rotation.attempt and rotation.plan.old_key_gone:
-        gives = "gives another secret" if rotation.delete_asked_at else "gives it"
-        return f"{_where_models_are(rotation)} Next: {requester} {gives}."
+        return (
+            f"{_where_models_are(rotation)} {_gives(rotation, 'another secret' if rotation.delete_asked_at else 'it')}"
+        )
     if rotation.attempt and rotation.delete_asked_at:
-        return f"{STAYS} Next: {requester} gives another secret."
+        return f"{STAYS} {_gives(rotation, 'another secret')}"
     if rotation.attempt:
         where = f", and {MOVED_IS_BACK}" if rotation.left_alone else " and every model is on the old key"
-        return f"The refused secret is taken back{where}. Next: {requester} gives another secret."
-    return f"Nothing has changed yet. Next: {requester} gives the new secret."
+        return f"The refused secret is taken back{where}. {_gives(rotation, 'another secret')}"
+    return f"Nothing has changed yet. {_gives(rotation, 'the new secret')}"
+
+
+def _gives(rotation: Rotation, what: str) -> str:
+    """Say how the requester goes on."""
+    made = Action.MINT in offered(rotation)
+    press = f"presses *{Action.MINT.value}*, which has {place_of(rotation.plan.old_key)} make it, or " if made else ""
+    return f"Next: <@{rotation.requested_by}> {press}gives {what}."
 
 
 def _where_models_are(rotation: Rotation) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from bot.rotation import policy
 from bot.rotation.actions import Action
+from bot.rotation.credentials import Ability
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
@@ -40,6 +41,7 @@ PEOPLE = {
 
 WHO = {
     A.ENTER_SECRET: {"requester", "both"},
+    A.MINT: {"requester", "both"},
     A.ANOTHER_SECRET: {"requester", "both"},
     A.CANCEL: {"requester", "removed", "approver", "both"},
     A.TRY_AGAIN: {"requester", "removed", "approver", "both"},
@@ -142,6 +144,7 @@ BLOCKED, unverified                           .   .   x   x   x   .   .   .   . 
 BLOCKED, unverified, with unproved models     .   .   x   x   x   .   x   .   .   .   .   .   .   x   .
 BLOCKED, drift                                .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
 BLOCKED, trouble                              .   .   x   .   x   .   .   .   .   .   .   .   .   x   .
+BLOCKED, minting                              .   .   x   x   x   .   .   .   .   .   .   .   .   x   .
 BLOCKED, rejected, on the way back            .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
 BLOCKED, refused, on the way back             .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
 BLOCKED, difference, on the way back          .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
@@ -150,6 +153,7 @@ BLOCKED, unverified, on the way back          .   .   x   x   .   .   .   .   . 
 BLOCKED, unproved models, on the way back     .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
 BLOCKED, drift, on the way back               .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
 BLOCKED, trouble, on the way back             .   .   x   .   .   .   .   .   .   .   .   .   .   x   .
+BLOCKED, minting, on the way back             .   .   x   x   .   .   .   .   .   .   .   .   .   x   .
 """
 """What each moment offers."""
 
@@ -173,7 +177,9 @@ OF_A_LEAK = {
 }  # fmt: skip
 """When a leak can be reported, and when its review is due."""
 
+MINTS = "AWAITING_SECRET, from a provider that mints"
 MOMENTS |= {
+    MINTS: rotation(S.AWAITING_SECRET, abilities=(Ability.MINT,)),
     "RUNNING, watched, exposed": running(deleted_at=NOW, exposed=EXPOSURE),
     "COMPLETED, exposed": running(exposed=EXPOSURE).but(state=S.COMPLETED),
     "ROLLED_BACK, exposed": running(exposed=EXPOSURE).but(state=S.ROLLED_BACK),
@@ -186,12 +192,13 @@ OFFERED = {
     moment: offers.get(moment, set()) | {action for action, moments in OF_A_LEAK.items() if moment in moments}
     for moment in MOMENTS
 }
+OFFERED[MINTS] = OFFERED["AWAITING_SECRET"] | {A.MINT}
 
 
 def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
-    assert [moment for moment in MOMENTS if moment not in offers and "exposed" not in moment] == []
+    assert [moment for moment in MOMENTS if moment not in {*offers, MINTS} and "exposed" not in moment] == []
     assert offers.keys() <= MOMENTS.keys()
-    assert set(COLUMNS) | {*OF_A_LEAK} == set(WHO) == set(Action)
+    assert set(COLUMNS) | {A.MINT, *OF_A_LEAK} == set(WHO) == set(Action)
     assert {moment.state for moment in MOMENTS.values()} == set(State)
 
 

@@ -143,7 +143,7 @@ KEPT = {
     "watch_until", "watched", "blind", "cached",
     "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
     "namespace", "carried_to", "unoffered", "batch", "nudges", "on_it", "exposed", "review", "zone", "revocation",
-    "questions", "put_off",
+    "questions", "put_off", "account", "abilities", "mints", "setbacks", "withdrawn", "acted_at",
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 

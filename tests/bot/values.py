@@ -145,7 +145,7 @@ def rules(**fields: Any) -> Rules:
 def limits(**fields: Any) -> Limits:
     durations = {
         "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0, "listen": 0,
-        "patience": 600, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
+        "patience": 600, "mint_patience": 60, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
         "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
         "page_after": 300, "stop_reminder": 14_400, "revoke_within": 86_400,
     }  # fmt: skip

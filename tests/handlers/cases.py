@@ -37,6 +37,7 @@ from handlers.views.history import Found, history_form, history_page
 from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home
 from handlers.views.links import SIGN_IN, Places, sign_in
+from handlers.views.minting import mint_form
 from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
@@ -137,6 +138,9 @@ STOPS: Mapping[str, Rotation] = {
         Cause.SECRET_REFUSED, r.running("rehearse"), why=f"In the rehearsal in production: {r.REFUSED_401.reason}"
     ),
     "refused": r.stopped_by(Cause.NOT_CREATED, r.running("replace"), refusal=REFUSED_TOKEN),
+    "minting": r.stopped_by(
+        Cause.NOT_MINTED, r.minting(), provider="OpenAI", error="OpenAI says that the admin key may not do this (403)."
+    ),
     "refused-back": r.stopped_by(Cause.NO_WAY_BACK, r.going_back(planned=GONE)),
     "difference": r.stopped_by(Cause.DIFFERENT, r.running("replace", replacement=r.replacement("x")), field="api_base"),
     "projection": r.stopped_by(
@@ -184,6 +188,8 @@ UNSEEN = "AISIX does not list the passthrough routes of `production`, so somethi
 
 ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-secret": r.awaiting_secret(),
+    "awaiting-secret-from-a-provider": r.awaiting_secret(**r.BY_OPENAI),
+    "running-minting": r.minting(note="waiting until OpenAI takes the new credential"),
     "awaiting-secret-no-models": r.awaiting_secret(r.plan(())),
     "awaiting-secret-under-policies": r.awaiting_secret(policy=r.STRICT),
     "awaiting-secret-one-model": r.awaiting_secret(r.plan(r.FEW[:1])),
@@ -565,6 +571,7 @@ VIEWS: Mapping[str, Case] = {
     "form-picker": lambda: picker("C_OPS"),
     "form-picker-with-a-channel": lambda: picker(key=r.key()),
     "form-secret": lambda: secret_form(r.awaiting_secret(), f"{r.NAME} (2026-11-23 r7k2abc)"),
+    "form-mint": lambda: mint_form(r.awaiting_secret(**r.BY_OPENAI), f"{r.NAME} (2026-11-23 r7k2abc)"),
     "form-secret-again": lambda: secret_form(
         r.awaiting_secret(attempt=1, why="quarterly", ticket="OPS-4412"), "OpenAI production", require_reason=True
     ),

@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.counted import OldKeyUsage, Tally
+from bot.rotation.credentials import Ability
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
+from bot.rotation.minting import minted
 from bot.rotation.nudges import WATCH_ENDED, matters
 from bot.rotation.parts import Exposure, Nudge, PutOff, Question, Review, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
@@ -188,6 +190,15 @@ def seeing(rotation: Rotation, evidence: Evidence, number: int = 0, **changes: A
 
 def failed_before(rotation: Rotation, number: int = 0) -> Rotation:
     return seeing(rotation, NOT_THERE_404, number, baseline=NOT_THERE_404)
+
+
+BY_OPENAI: dict[str, Any] = {"account": "openai-prod", "abilities": tuple(sorted(Ability))}
+
+
+def minting(**changes: Any) -> Rotation:
+    """Return a rotation whose secret the provider makes."""
+    made = minted(awaiting_secret(**BY_OPENAI), f"{NAME} (2026-11-23 r7k2abc)", at(5))
+    return made.but(state=State.RUNNING, started_at=at(5), **changes)
 
 
 def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **changes: Any) -> Rotation:

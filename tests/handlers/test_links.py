@@ -25,7 +25,8 @@ def urls(rotation: Rotation, places: Places = PLACES) -> list[str]:
 def test_what_to_do_opens_the_section_of_that_stop(cause: Cause) -> None:
     said: dict[str, Any] = {"most": 1} | dict.fromkeys(
         ("why", "refusal", "field", "where", "how", "environments", "models", "lists", "changes", "users", "routes",
-         "model", "error", "took", "reason", "trouble", "time", "note", "reference"), "x")  # fmt: skip
+         "model", "error", "took", "reason", "trouble", "time", "note", "reference", "account", "provider", "name",
+         "number"), "x")  # fmt: skip
     (guide,) = urls(r.stopped_by(cause, r.running("recheck"), **said), PLACES._replace(dashboard=""))
     page, _, anchor = guide.removeprefix(PLACES.docs).partition("#")
 

@@ -91,6 +91,7 @@ def test_every_model_is_said_to_be_off_the_old_key_only_where_all_are_and_nothin
         StopKind.DIFFERENCE,
         StopKind.PROJECTION,
         StopKind.TROUBLE,
+        StopKind.MINTING,
     ]
     for kind in set(StopKind) - {StopKind.REJECTED}:
         assert "1 model is still on it" in callers.consequence(stop_of(kind, one_left))
@@ -255,7 +256,7 @@ def test_every_action_has_a_state_that_offers_it_a_listener_and_a_button() -> No
         if "action_id" in element
     }
 
-    at_times = {Action.ON_IT, Action.EXPOSED, Action.REVIEW}
+    at_times = {Action.MINT, Action.ON_IT, Action.EXPOSED, Action.REVIEW}
     assert {action for actions in offering for action in actions} | at_times == set(Action) == set(LISTENERS)
     assert buttons == {action.name.lower() for action in Action} | {*MENUS, *LINKS}
     assert {name for kind, name in registered() if kind == "action"} == buttons

@@ -20,7 +20,7 @@ from bot.rotation.errors import AmbiguousKey
 from bot.rotation.history import Wanted
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Sights, overview
-from bot.rotation.parts import Which
+from bot.rotation.parts import Way, Which
 from bot.rotation.policy import Permissions, Person
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
@@ -45,6 +45,7 @@ from handlers.views.history import HISTORY_PAGE, history_form, history_page
 from handlers.views.holding import HOLD_FORM, hold_form
 from handlers.views.home import home
 from handlers.views.links import LINKS
+from handlers.views.minting import MINT_FORM, mint_form
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
     DELETE_FORM,
@@ -67,6 +68,7 @@ from tests.handlers.test_manifest import registered
 from tests.stories.test_step_up import url_in
 from tests.support.browser import Browser
 from tests.support.issuer import issuer_of
+from tests.support.providers import Account, Accounts
 from tests.support.stage import KEY, NEW_SECRET, Stage, free_port, stage_of
 
 TABLE = """
@@ -90,6 +92,7 @@ action home_history         x         x        x      x     x       x      g    
 view history_form           x         x        x      x     x       x      g     g       e        e      b   d
 view history_page           x         x        x      x     x       x      g     g       e        e      b   d
 action enter_secret         x         S        R      x     R       R      g     g       e        e      b   d
+action mint                 x         S        R      x     R       R      g     g       e        e      b   d
 action cancel               x         T        x      x     T       T      g     g       e        e      b   d
 action start                A         A        x      A     A       A      g     g       e        e      b   d
 action try_again            x         T        x      x     T       T      g     g       e        e      b   d
@@ -115,6 +118,7 @@ action rotate_listed        x         x        R      x     R       R      g    
 options value               x         x        -      x     -       -      -     -       -        -      -   -
 view picker                 x         x        R      x     R       R      g     g       e        e      b   d
 view secret_form            x         S        R      x     R       R      g     g       e        e      b   d
+view mint_form              x         S        R      x     R       R      g     g       e        e      b   d
 view take_back_form         x         S        R      x     R       R      g     g       e        e      b   d
 view acceptance_form        A         A        x      A     A       A      g     g       e        e      b   d
 view batch_form             x         x        R      x     R       R      g     g       e        e      b   d
@@ -157,6 +161,7 @@ ASKED = {"both", *OUTSIDERS}
 FORMS = (
     PICKER,
     SECRET_FORM,
+    MINT_FORM,
     TAKE_BACK_FORM,
     ACCEPTANCE_FORM,
     DELETE_FORM,
@@ -333,6 +338,7 @@ ACTS: Mapping[str, Act] = {
     "view history_form": Act(submit(lambda _: history_form(), key=""), words="1 rotation."),
     "view history_page": Act(submit(lambda _: history_page(Wanted(), (), 0, 1, 2)), words="1 rotation."),
     "action enter_secret": Act(click(Action.ENTER_SECRET)),
+    "action mint": Act(click(Action.MINT), r.awaiting_secret(**r.BY_OPENAI)),
     "action cancel": Act(click(Action.CANCEL)),
     "action start": Act(click(Action.START), r.awaiting_start()),
     "action try_again": Act(click(Action.TRY_AGAIN), STOPS["rejected"]),
@@ -358,6 +364,7 @@ ACTS: Mapping[str, Act] = {
     "options value": Act(type_ahead),
     "view picker": Act(submit(lambda _: picker("C_OPS"), key=KEY)),
     "view secret_form": Act(submit(lambda scene: secret_form(scene.rotation, "new"), secret=NEW_SECRET)),
+    "view mint_form": Act(submit(lambda scene: mint_form(scene.rotation, "new")), r.awaiting_secret(**r.BY_OPENAI)),
     "view take_back_form": Act(submit(lambda scene: take_back_form(scene.rotation)), STOPS["rejected"]),
     "view acceptance_form": Act(
         submit(
@@ -414,6 +421,7 @@ async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
     async with stage_of(redis_url) as stage:
         populated(stage)
         stage.overrides["LEASE"] = "60"  # nobody dies here: a busy machine is no reason to lose a lease
+        stage.providers = Accounts(openai=Account(lambda: NOW, "openai-prod"))
         async with stage.front() as built:
             yield stage, built
 
@@ -461,7 +469,7 @@ async def outcome(scene: Scene, act: Act, do: Do | None = None) -> str:
 def _is_creating(rotation: Rotation | None) -> bool:
     """Tell whether a replacement has been asked for, and the answer is not recorded yet: that is after the click."""
     wanted = rotation.replacement if rotation else None
-    return wanted is not None and not (wanted.key_id or wanted.refusal)
+    return wanted is not None and wanted.way is not Way.MINTED and not (wanted.key_id or wanted.refusal)
 
 
 async def _seen(scene: Scene, act: Act, result: Any) -> str:

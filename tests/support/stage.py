@@ -5,12 +5,13 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
 from bot.app import Parts, front, parts, worker
+from bot.rotation.credentials import Providers
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.settings import Settings, read_settings
@@ -110,6 +111,9 @@ class Stage:
     redis_url: str
     overrides: dict[str, str] = field(default_factory=dict)
     built: Parts | None = None
+    providers: Providers | None = None
+    """In place of those of the settings."""
+
     began: datetime | None = None
     """When the bot takes it to be at its start; None is now."""
 
@@ -135,8 +139,12 @@ class Stage:
     @asynccontextmanager
     async def front(self) -> AsyncIterator[Parts]:
         """Run the half of the bot that people talk to, and nothing that moves a rotation on."""
-        async with parts(self.settings()) as self.built, front(self.built):
-            yield self.built
+        async with parts(self.settings()) as built:
+            self.built = built
+            if self.providers:
+                self.built = replace(built, world=replace(built.world, providers=self.providers))
+            async with front(self.built):
+                yield self.built
 
     def settings(self) -> Settings:
         """Return what the bot would read at a start now."""

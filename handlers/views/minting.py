@@ -1,0 +1,41 @@
+"""The form of **Create it for me**, and what cards say of the credentials that Keyturn has had made."""
+
+from bot.rotation.record import Rotation
+from bot.rotation.ticket import TicketPattern
+from handlers.views.blocks import Block, code, context, plain, section
+from handlers.views.links import place_of
+from handlers.views.modal import about
+
+MINT_FORM = "mint_form"
+
+UNSEEN = "Nobody sees the secret: it goes from the provider to AISIX, and Keyturn does not keep it, log it, or show it."
+
+
+def mint_form(
+    rotation: Rotation, proposed_name: str, *, require_reason: bool = False, tickets: TicketPattern | None = None
+) -> Block:
+    """Say what will be made where, and ask the same as the form of a secret, but for the secret."""
+    place = place_of(rotation.plan.old_key)
+    name = code(f"keyturn-{rotation.id}-{len(rotation.mints) + 1}")
+    return {
+        "type": "modal",
+        "callback_id": MINT_FORM,
+        "private_metadata": rotation.id,
+        "title": plain("Create it for me"),
+        "submit": plain("Create new key"),
+        "close": plain("Cancel"),
+        "blocks": [
+            section(
+                f"For {code(rotation.plan.old_key.display_name)}. Keyturn has {place} make an API key called {name} "
+                f"(account {code(rotation.account)} of the settings), waits until {place} takes it, and creates the "
+                "new key in AISIX with it."
+            ),
+            section(f"*What is copied:* in AISIX, every setting of the old key. At {place}, {_copied(rotation)}"),
+            *about(rotation, proposed_name, require_reason=require_reason, tickets=tickets),
+            context(UNSEEN),
+        ],
+    }
+
+
+def _copied(_: Rotation) -> str:
+    return "nothing, as Keyturn does not know which API key there is the old one: the settings say where it is made."
