@@ -65,7 +65,7 @@ async def wrong_secret(there: Company) -> None:
     people = People(there, PAUSE)
     card = await people.ask()
     await people.press("Enter new secret", card)
-    await people.give(WRONG_SECRET)
+    await people.give({"secret": WRONG_SECRET})
     await people.press("Roll back", card)
     await people.gone(WRONG_SECRET)
     await people.ended(card, "rolled back")

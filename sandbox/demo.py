@@ -1,9 +1,10 @@
-"""One rotation from the command to the receipt, in the terminal, against the sandbox: `make demo`."""
+"""A credential's whole life, made, moved, proved and revoked, in the terminal, against the sandbox: `make demo`."""
 
 import asyncio
 import sys
 import tempfile
 from asyncio.subprocess import Process
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,11 @@ import click
 from sandbox.caller import Callers
 from sandbox.company import AFFECTED, FEWEST, REPLICAS, SECRETS, Company, company
 from sandbox.invitation import invitation
-from sandbox.judgement import Beginning, checks, conclude
-from sandbox.narrator import Narrator
+from sandbox.judgement import Beginning, checks, conclude, of_secrets
+from sandbox.narrator import Ledger, Narrator
 from sandbox.play import Play
 from sandbox.running import bot_of, judged, while_it_runs
+from sandbox.searching import found
 from sandbox.terminal import Terminal
 
 
@@ -28,18 +30,23 @@ class Demo:
     callers: Callers
     bot: Process
     terminal: Terminal
+    found: Callable[[], list[str]]
+    """Says where a piece of a secret is that must be nowhere."""
 
     async def run(self) -> bool:
         """Play the story and check its result."""
         before = Beginning.of(self.company)
         Narrator(self.company.slack, self.terminal, SECRETS)
+        Ledger(self.company.provider, self.terminal)
         async with self.callers:
             with self.terminal.footer(lambda: f"callers: {self.callers}"):
                 play = Play(self.company, self.callers, self.terminal)
                 await while_it_runs(self.bot, self.company, play.run)
         self.terminal.scene("What the callers saw, through every affected alias in every environment")
         self.terminal.say(f"  callers: {self.callers}")
-        return conclude(self.terminal, checks(self.company, before, self.callers))
+        return conclude(
+            self.terminal, [*checks(self.company, before, self.callers), *of_secrets(self.company, self.found())]
+        )
 
 
 def introduce(terminal: Terminal, there: Company) -> None:
@@ -47,7 +54,8 @@ def introduce(terminal: Terminal, there: Company) -> None:
     replicas = " and ".join(f"{name} ({count} replica{'s'[: count != 1]})" for name, count in REPLICAS.items())
     terminal.say("Keyturn rotates the provider key of an AI gateway, from Slack.", "bold")
     terminal.say(
-        f"A local Slack, a local AISIX with {replicas}, an application on each alias, and the bot as its own process. "
+        f"A local Slack, a local AISIX with {replicas}, a local {there.provider.title}, an application on each alias, "
+        "and the bot as its own process. "
         f"“{there.key.display_name}” is the key to rotate."
     )
 
@@ -57,7 +65,7 @@ async def demo(terminal: Terminal, folder: Path, log: Path, *, models: int, late
     async with company(models, latency) as there:
         introduce(terminal, there)
         async with bot_of(there, folder, log) as bot:
-            well = await Demo(there, there.callers(), bot, terminal).run()
+            well = await Demo(there, there.callers(), bot, terminal, lambda: found(there, folder, log)).run()
             if stay:
                 stays(terminal, there, bot.pid, log)
                 with suppress(asyncio.CancelledError):
@@ -97,7 +105,7 @@ def stays(terminal: Terminal, there: Company, pid: int, log: Path) -> None:
 )
 @click.option("--log", type=click.Path(path_type=Path, dir_okay=False), help="Keep the bot's log in this file.")
 def main(*, stay: bool, plain: bool, models: int, latency: int, log: Path | None) -> None:  # fmt: skip
-    """Watch one rotation from the command to the receipt; the exit status is 0 if all ends as promised."""
+    """Watch one rotation from the command to the revocation; the exit status is 0 if all ends as promised."""
     terminal = Terminal(plain=plain)
     with tempfile.TemporaryDirectory(prefix="keyturn-demo-") as name:
         kept = (log or Path(name) / "bot.log").absolute()

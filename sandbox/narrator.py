@@ -1,9 +1,10 @@
-"""Show events of the sandbox's Slack in the terminal. It knows blocks, but nothing about the bot."""
+"""Show events of the sandbox's Slack and of the provider in the terminal; nothing here knows the bot."""
 
 from typing import Any
 
 from sandbox import drawing
 from sandbox.people import AT_WORK
+from sandbox.providers import Credential, ProviderServer
 from sandbox.slack import Message, Slack
 from sandbox.terminal import Terminal
 
@@ -11,6 +12,9 @@ Json = dict[str, Any]
 
 SAID = (drawing.TASKS["complete"], drawing.TASKS["error"])
 """The marks of steps that get a line here; the card shows the current step itself."""
+
+SAID_OF = {"active": "enabled", "disabled": "disabled", "gone": "deleted"}
+"""What a provider has done with a credential."""
 
 LONG = 7
 """A reply with this many line breaks or more is drawn in a frame."""
@@ -117,6 +121,28 @@ class Narrator:
 
     def _channel(self, message: Message) -> str:
         return self._slack.channels[message.channel].name
+
+
+class Ledger:
+    """Narrates what becomes of each credential at a provider."""
+
+    def __init__(self, provider: ProviderServer, terminal: Terminal) -> None:
+        self._provider, self._terminal = provider, terminal
+        self._told = self._standing()
+        provider.on_change(self._hear)
+
+    def _standing(self) -> dict[str, str]:
+        return {each.id: each.status for each in self._provider.credentials.values()}
+
+    def _hear(self) -> None:
+        before, self._told = self._told, self._standing()
+        for key, status in self._told.items():
+            if status != before.get(key):
+                self._tell(self._provider.credentials[key], "made" if key not in before else SAID_OF[status])
+
+    def _tell(self, credential: Credential, done: str) -> None:
+        name, hint = credential.owner_name or credential.name, self._provider.hint(credential)
+        self._terminal.line(self._provider.title, f"{name} ({hint}): {done}")
 
 
 def _is_checklist(message: Message) -> bool:

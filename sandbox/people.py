@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sandbox.company import KEY, Company
 from sandbox.slack import Message, Person
@@ -37,11 +37,12 @@ class People:
         await asyncio.sleep(self._pause)
         await (person or self.requester).click(button, card)
 
-    async def give(self, secret: str) -> None:
+    async def give(self, typed: dict[str, Any], person: Person | None = None) -> None:
         """Wait for the form, fill it in and submit it; raise RuntimeError if the bot refuses it."""
-        await self.until(lambda: self.requester.modal, "the form")
+        who = person or self.requester
+        await self.until(lambda: who.modal, "the form")
         await asyncio.sleep(self._pause)
-        sent = await self.requester.submit({"secret": secret})
+        sent = await who.submit(typed)
         if problems := [*sent.errors.values(), *filter(None, [sent.error])]:
             raise RuntimeError(f"The form was not taken: {' '.join(problems)}")
 

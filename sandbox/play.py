@@ -3,7 +3,7 @@
 import asyncio
 
 from sandbox.caller import Callers
-from sandbox.company import GOOD_SECRET, OLD_SECRET, WRONG_SECRET, Company
+from sandbox.company import OLD_SECRET, Company
 from sandbox.people import People
 from sandbox.slack import Message
 from sandbox.terminal import Terminal
@@ -28,32 +28,25 @@ class Play:
         """Play all scenes."""
         self._terminal.scene("1  A team member asks for a rotation")
         card = await self._people.ask()
-        await self.give_a_wrong_secret(card)
-        await self.give_the_right_one(card)
+        await self.have_a_secret_made(card)
         await self.approve(card)
         await self.revoke(card)
 
-    async def give_a_wrong_secret(self, card: Message) -> None:
-        """Give a secret that the provider refuses; the rehearsal catches it."""
-        self._terminal.scene("2  The first secret is a wrong one")
-        await self._people.press("Enter new secret", card)
-        await self._people.give(WRONG_SECRET)
-        await self._people.there("Another secret", card)
-        await self._quiet()
-
-    async def give_the_right_one(self, card: Message) -> None:
-        """Take the wrong secret back, give the right one, and wait until it is verified."""
-        self._terminal.scene("3  The wrong secret is taken back, the right one is given")
-        await self._people.press("Another secret", card)
-        await self._people.gone(WRONG_SECRET)
-        await self._people.there("Enter new secret", card)
-        await self._people.give(GOOD_SECRET)
+    async def have_a_secret_made(self, card: Message) -> None:
+        """Have the provider make the new secret; its first answer is lost, and so is the secret in it."""
+        self._terminal.scene(
+            "2  The provider makes the new secret: nobody types it. Its first answer is lost on the way"
+        )
+        provider = self._company.provider
+        provider.faults.drop("POST", "service_accounts", after_effect=True)
+        await self._people.press("Create it for me", card)
+        await self._people.give({})
         await self._people.there("Delete old key", card)
         await self._quiet()
 
     async def approve(self, card: Message) -> None:
         """Try to approve as the requester, get refused, and let an approver do it."""
-        self._terminal.scene("4  Another person approves the delete")
+        self._terminal.scene("3  Another person approves the delete")
         requester, keys = self._people.requester, self._company.aisix.provider_keys
         heard = len(requester.ephemerals)
         await self._people.press("Delete old key", card)
@@ -64,10 +57,12 @@ class Play:
         await self._quiet()
 
     async def revoke(self, card: Message) -> None:
-        """Revoke the old API key at its provider, which only a person can do here, and say so on the card."""
-        self._terminal.scene("5  The old API key is revoked at its provider")
-        self._company.aisix.upstream.refuse(OLD_SECRET)
-        self._terminal.line("provider", "the old API key is refused from here on")
+        """Delete the old API key in the provider's console, and say so on the card."""
+        self._terminal.scene("4  The old API key is revoked at its provider")
+        provider = self._company.provider
+        old = provider.of_secret(OLD_SECRET)
+        assert old is not None
+        provider.become(old, "gone")
         await self._people.press(REVOKED, card)
         await self._people.until(lambda: REVOKED not in card.buttons, "the end of the task")
         await self._quiet()

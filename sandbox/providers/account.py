@@ -75,6 +75,9 @@ class Credential:
     owner: str = ""
     """A service account, a user or a workspace."""
 
+    owner_name: str = ""
+    """What the service account is called that it was made with; empty for others."""
+
     status: Status = "active"
     ended_at: float = 0.0
     """When it was last disabled or deleted."""
@@ -84,9 +87,6 @@ class Credential:
     uses: list[Use] = field(default_factory=list)
     settings: dict[str, object] = field(default_factory=dict)
     """What else it was made with: limits, scopes."""
-
-    owner_name: str = ""
-    """What the service account is called that it was made with; empty for others."""
 
 
 class Account:
@@ -111,13 +111,15 @@ class Account:
         """Make a credential as a person in the console does."""
         return self.make(name, secret=secret, owner=owner)
 
-    def make(self, name: str, *, secret: str = "", owner: str = "", expires_in: float | None = None) -> Credential:
+    def make(
+        self, name: str, *, secret: str = "", owner: str = "", owner_name: str = "", expires_in: float | None = None
+    ) -> Credential:
         """Make a credential; raise `Refusal` if it may not last so long."""
         longest, now = self.switches.longest, self.now()
         if longest is not None and (expires_in is None or expires_in > longest):
             raise Refusal(400, f"Your organization's policy asks for an expiration within {longest} s.")
         until = None if expires_in is None else now + expires_in
-        made = Credential(self.new_id(), name, secret or self.new_secret(), now, owner, expires_at=until)
+        made = Credential(self.new_id(), name, secret or self.new_secret(), now, owner, owner_name, expires_at=until)
         self.credentials[made.id] = made
         self.changed()
         return made

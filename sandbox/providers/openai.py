@@ -96,8 +96,7 @@ class OpenAI(ProviderServer):
         return self._new_key(account, body.get("name") or "Secret Key", body.get("expires_in_seconds"))
 
     def _new_key(self, account: Json, name: str, lasts: float | None) -> Json:
-        made = self.make(name, owner=account["id"], expires_in=lasts)
-        made.owner_name = account["name"]
+        made = self.make(name, owner=account["id"], owner_name=account["name"], expires_in=lasts)
         return {
             "object": "organization.project.service_account.api_key",
             "id": made.id,

@@ -11,8 +11,9 @@ from tests.sandbox.windows import window
 
 TOLD = (
     "@requester  /rotate-key OpenAI production",
-    "masked here; Slack itself shows it",
-    "stopped: the new secret was refused",
+    "1 (sk-svcacct-",
+    "): deleted",
+    "2 (sk-svcacct-",
     "to @requester only: Only an approver other than @requester can do this.",
     "[ Not now ]  [ Delete ]",
     "Receipt",
@@ -21,6 +22,9 @@ TOLD = (
     "✔ All 5 affected models are on the new key.",
     "✔ No other key of the rotation is left over.",
     "✔ No throw-away model is left over.",
+    "✔ OpenAI refuses the old API key.",
+    "✔ Of 2 API keys that OpenAI made, 1 is left: the one in use.",
+    "✔ No new secret, and no admin key of the provider, is in Slack, in the bot's log or in its Redis.",
 )
 FIGURES = re.compile(r"^ +(by hand|by the bot) +[\d,]+ requests sent, ([\d,]+) failed", re.MULTILINE)
 HELP = "rotates a provider key without an outage"
