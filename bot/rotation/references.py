@@ -179,7 +179,8 @@ def hint(prefixes: tuple[Prefix, ...]) -> str:
 
 def _read(text: str) -> Reference:
     begun = BEGINS.match(INVISIBLE.sub("", text))
-    assert begun
+    if begun is None:
+        raise BadInput(f"This is no reference: one looks like {LOOKS[Kind.VAULT]}.")
     kind = Kind(begun["kind"].lower())
     found = SHAPES[kind].fullmatch(text) if len(text) <= LONGEST else None
     if found is None:

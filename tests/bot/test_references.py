@@ -258,6 +258,15 @@ async def test_a_token_that_vault_refuses_is_replaced_once():
     assert served.lines == [LOGIN, THERE, LOGIN, THERE]
 
 
+async def test_the_check_of_vault_asks_about_the_bots_own_token(tmp_path):
+    (tmp_path / "token").write_text("hvs.own\n")
+    served = by_line({f"GET {V}/auth/token/lookup-self": (200, {"data": {"display_name": "token-keyturn"}})})
+    store = vault(served, url="https://vault.example", token_file=str(tmp_path / "token"))
+
+    assert await store.tried() == "it knows the bot as token-keyturn"
+    assert [request.headers["X-Vault-Token"] for request in served.asked] == ["hvs.own"]
+
+
 async def test_a_sign_in_that_vault_refuses_says_so():
     with pytest.raises(ApiError, match=r"does not let the bot sign in \(400\)"):
         await vault({LOGIN: (400, {"errors": ["invalid role or secret ID"]})}).tried()
@@ -303,8 +312,11 @@ AWS = "POST https://secretsmanager.eu-central-1.amazonaws.com/"
 ID = "12345678-aaaa-bbbb-cccc-0123456789ab"
 
 
-def manager(answer: Answer) -> tuple[SecretsManager, Served]:
-    served, environ = by_line({AWS: answer}), {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s"}
+def manager(answer: Answer, also: dict[str, Answer] | None = None) -> tuple[SecretsManager, Served]:
+    served, environ = (
+        by_line({AWS: answer} | (also or {})),
+        {"AWS_ACCESS_KEY_ID": "AKIA1", "AWS_SECRET_ACCESS_KEY": "s"},
+    )
     identity = Identity("eu-central-1", lambda: NOW, environ=environ)
     return SecretsManager(AwsStore(region="eu-central-1"), lambda: NOW, identity, client=served), served
 
@@ -350,6 +362,16 @@ async def test_each_answer_of_secrets_manager_has_its_sentence_and_no_value(text
 
     assert said in str(told.value)
     assert CANARY not in str(told.value)
+
+
+async def test_the_check_of_aws_asks_who_the_bot_is():
+    xml = "<R><Arn>arn:aws:iam::1:user/keyturn</Arn></R>"
+    answers = {"POST https://sts.eu-central-1.amazonaws.com/": (200, xml)}
+    store = manager((200, ""), answers)[0]
+
+    assert await store.tried() == "it knows the bot as arn:aws:iam::1:user/keyturn"
+    with pytest.raises(ApiError, match=r"does not take the bot's identity \(404\)"):
+        await manager((200, ""))[0].tried()
 
 
 # --- a folder ---
