@@ -7,6 +7,7 @@ from typing import Any
 from bot.rotation.evidence import Verdict
 from bot.rotation.flags import flags
 from bot.rotation.naming import tag_of, throwaway_prefix
+from bot.rotation.parts import Asides
 from bot.rotation.record import Rotation
 from bot.rotation.states import TERMINAL, TRANSITIONS, State
 from sandbox.aisix import Aisix, Event, ProviderKey
@@ -21,8 +22,8 @@ class Broken(AssertionError):
     """A law was broken."""
 
 
-AFTER_THE_END = ("nudges", "on_it", "revocation", "review", "version", "write", "audit_head")
-"""What may change once a rotation is over: pushes about it, and its task."""
+AFTER_THE_END = (*Asides.model_fields, "mints", "review", "version", "write", "audit_head")
+"""What may change once a rotation is over: what is beside its course, and what it has left to do."""
 
 
 class Laws:
