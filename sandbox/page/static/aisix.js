@@ -62,6 +62,7 @@ export class Aisix {
         {},
         el("li", {}, "Put a command into the message box and press Enter: ", spaced(guide.commands.map(use))),
         el("li", {}, "Give a wrong secret first, then the right one: ", spaced(guide.secrets.map(copy)), lacking),
+        el("li", {}, "Or press Create it for me: then no secret is typed, and below is what the provider made."),
         el("li", {}, "Be the approver (at the top; a second window can be the other person) and press Delete old key."),
         el("li", {}, "Then make it go wrong, below."),
       ),
