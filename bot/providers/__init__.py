@@ -15,11 +15,12 @@ from bot.providers.anthropic import Anthropic
 from bot.providers.openai import OpenAI
 from bot.providers.openrouter import OpenRouter
 from bot.providers.settings import ProviderSettings
+from bot.providers.xai import XAI
 from bot.rotation.inventory import ProviderKey
 
 __all__ = ["KINDS", "AtProviders", "ProviderSettings"]
 
-KINDS: Mapping[str, type[Account]] = {each.kind: each for each in (OpenAI, Anthropic, OpenRouter)}
+KINDS: Mapping[str, type[Account]] = {each.kind: each for each in (OpenAI, Anthropic, OpenRouter, XAI)}
 """The adapters, by `kind` in the settings."""
 
 

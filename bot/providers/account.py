@@ -58,6 +58,7 @@ class Account(ABC):
         self.base = settings.url or self.address
         self._settings = settings
         self._now = now
+        self._client = client
         self._api = Api(self.title, name, self.base, self.headers, client)
 
     async def _ask(self, call: Call, kind: type[M]) -> M:

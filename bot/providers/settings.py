@@ -1,6 +1,6 @@
 """One account at a provider, as `PROVIDERS` describes it, and which provider keys are of it."""
 
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, SecretStr
@@ -9,7 +9,7 @@ from bot.rotation.frozen import Frozen
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.policies import is_named
 
-Kind = Literal["openai", "anthropic", "openrouter"]
+Kind = Literal["openai", "anthropic", "openrouter", "xai"]
 
 
 class ProviderSettings(Frozen):
@@ -17,7 +17,7 @@ class ProviderSettings(Frozen):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    kind: Kind = Field(description="openai, anthropic or openrouter")
+    kind: Kind = Field(description="openai, anthropic, openrouter or xai")
     admin_key: SecretStr = Field(description="an admin key of that provider, of ASCII letters without blanks")
     project: str = Field("", description="the id of a project at OpenAI: proj_…")
     workspace: str = Field("", description="the id of a workspace at Anthropic or OpenRouter")
@@ -37,5 +37,5 @@ class ProviderSettings(Frozen):
         return provider == self.kind and (not key.base_url or there == urlsplit(base).hostname)
 
 
-KNOWN: tuple[str, ...] = ("openai", "anthropic", "openrouter")
+KNOWN: tuple[str, ...] = get_args(Kind)
 """What AISIX calls the providers here: a key of one of them is never of another's account, whatever its name."""

@@ -33,12 +33,13 @@ def _faults(one: ProviderSettings) -> Iterator[tuple[str, str]]:
             yield field, f"it should be {fields[field].description}"
     if one.kind == "openai" and not one.project:
         yield "project", f"it should be {fields['project'].description}"
-    if stray := ("workspace" if one.kind == "openai" else "project") if _is_stray(one) else "":
-        yield stray, f"nothing should be: {one.kind} has none"
+    for field in ("project", "workspace"):
+        if getattr(one, field) and one.kind not in HAVE[field]:
+            yield field, f"nothing should be: {one.kind} has none"
 
 
-def _is_stray(one: ProviderSettings) -> bool:
-    return bool(one.workspace if one.kind == "openai" else one.project)
+HAVE: Mapping[str, tuple[str, ...]] = {"project": ("openai",), "workspace": ("anthropic", "openrouter")}
+"""Which kinds of account have a field."""
 
 
 ProvidersByName = Annotated[dict[str, ProviderSettings], BeforeValidator(structure), AfterValidator(_are_usable)]

@@ -247,7 +247,7 @@ def every_secret() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"kind": "groq"}, "PROVIDERS is wrong (at main.kind): it should be openai, anthropic or openrouter."),
+        ({"kind": "groq"}, "PROVIDERS is wrong (at main.kind): it should be openai, anthropic, openrouter or xai."),
         ({"admin_key": "CANARY key"}, "at main.admin_key it should be an admin key of that provider"),
         ({"project": ""}, "at main.project it should be the id of a project at OpenAI"),
         ({"kind": "anthropic"}, "at main.project nothing should be: anthropic has none"),

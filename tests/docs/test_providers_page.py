@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from bot.check.providers import CONTESTED, NOBODYS
-from bot.providers import KINDS, account, anthropic, client, openai
+from bot.providers import KINDS, account, anthropic, client, openai, xai
 from bot.rotation.credentials import Ability
 from tests.support.documents import filled, read
 
@@ -45,6 +45,8 @@ WHEN = {
     openai.NOT_ALONE: "OpenAI: 400 at a delete, and the account has other keys",
     anthropic.FULL: "Anthropic: 400 with `…api_key_limit_exceeded`",
     anthropic.STRANGE: "Anthropic: 404",
+    xai.NOT_LISTED: "xAI: the list lacks it",
+    xai.BLOCKED: "xAI: a secret is tried that is blocked (only the log has it)",
     NOBODYS: "`check`: no provider key fits the account",
     CONTESTED: "`check`: several accounts fit a provider key",
 }
@@ -67,4 +69,4 @@ def test_the_page_has_what_the_code_says(mark, content):
 
 
 def test_every_sentence_of_the_adapters_is_on_the_page():
-    assert {one for module in (client, account, openai, anthropic) for one in said_in(module)} <= WHEN.keys()
+    assert {one for module in (client, account, openai, anthropic, xai) for one in said_in(module)} <= WHEN.keys()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from bot.providers import KINDS, ProviderSettings
+from bot.providers import KINDS as ALL
+from bot.providers import ProviderSettings
 from bot.providers.account import Account
 from bot.rotation.credentials import Ability, Row, Status, Usage, matching
 from bot.rotation.errors import ApiError, Uncertain
@@ -16,6 +17,7 @@ from sandbox.providers import Anthropic, OpenAI, OpenRouter, ProviderServer
 from sandbox.providers.openai import PROJECT
 
 SERVERS: dict[str, type[ProviderServer]] = {"openai": OpenAI, "anthropic": Anthropic, "openrouter": OpenRouter}
+KINDS = {kind: ALL[kind] for kind in SERVERS}
 HOUR = 3600
 
 
