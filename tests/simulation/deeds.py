@@ -16,7 +16,7 @@ from bot.rotation.policy import (
     shown_unproved,
 )
 from bot.rotation.record import Rotation
-from bot.rotation.secret import Submitted
+from bot.rotation.secret import Submitted, Typed
 from bot.rotation.starting import shown_at_start
 from bot.rotation.states import State
 from sandbox.aisix import ProviderKey
@@ -180,6 +180,7 @@ def _said(name: str, *words: object) -> Press:
 
 PRESSES: dict[Action, Press] = {
     Action.ENTER_SECRET: give,
+    Action.MINT: _said("mint", Typed()),
     Action.CANCEL: _plain("cancel"),
     Action.TRY_AGAIN: _plain("try_again"),
     Action.ANOTHER_SECRET: another,
