@@ -12,6 +12,7 @@ from handlers import actions, commands, history, home, modals, picking
 from handlers.answers import Answers, Asker
 from handlers.background import Background
 from handlers.pressed import Absence, pressed_of
+from handlers.views.anyway import DELETE_FORM, START_FORM
 from handlers.views.asking import ANSWER_FORM, NOT_NEEDED_FORM, NOT_YET_FORM, QUESTION_FORM
 from handlers.views.batch import BATCH_FORM
 from handlers.views.exposure_forms import EXPOSURE_FORM, REVIEW_FORM
@@ -19,7 +20,7 @@ from handlers.views.history import HISTORY_FORM, HISTORY_PAGE
 from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
 from handlers.views.minting import MINT_FORM
-from handlers.views.modal import ACCEPTANCE_FORM, DELETE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
+from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
 from handlers.workspace import FOREIGN, Workspace
 
 FORMS: dict[str, Callable[..., Awaitable[None]]] = {
@@ -31,6 +32,7 @@ FORMS: dict[str, Callable[..., Awaitable[None]]] = {
     TAKE_BACK_FORM: modals.take_back,
     ACCEPTANCE_FORM: modals.accept_unproved,
     DELETE_FORM: modals.delete_anyway,
+    START_FORM: modals.start_anyway,
     NOT_YET_FORM: modals.say_not_yet,
     QUESTION_FORM: modals.ask_requester,
     ANSWER_FORM: modals.answer_approver,

@@ -23,6 +23,7 @@ from handlers.payload import channel_of, number_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
 from handlers.several import instead_of_one
 from handlers.views.ages import ROTATE_LISTED
+from handlers.views.anyway import delete_form, start_form
 from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
 from handlers.views.batch import APPROVE_READY, END_BATCH, GO_ON
 from handlers.views.blocks import Block
@@ -30,7 +31,7 @@ from handlers.views.buttons import SHOWN
 from handlers.views.exposure_forms import exposure_form, review_form
 from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import GIVE, SIGN_IN, give_secret, sign_in
-from handlers.views.modal import SEVERAL_KEYS, acceptance_form, delete_form
+from handlers.views.modal import SEVERAL_KEYS, acceptance_form
 from handlers.views.talk import QUESTION
 
 Json = dict[str, Any]
@@ -141,11 +142,12 @@ async def start_moving(
     action: Json,
     body: Json,
     rotations: RotationService,
+    forms: Forms,
     answers: Answers,
     pressed: Pressed,
     step_up: StepUp | None,
 ) -> None:
-    """Let models move; where that takes a sign-in, give the person a link."""
+    """Let models move; after a "not yet" open the form that asks why; where it takes a sign-in, give a link."""
     await ack()
     _, _, shown = text(action, "block_id").partition(SHOWN)
     if step_up:
@@ -154,9 +156,11 @@ async def start_moving(
         )
         await answers.tell(Asker.of(body), SIGN_IN, blocks=sign_in(link))
         return
-    await rotations.start_moving(
-        text(action, "value"), by=person_of(body), pressed=pressed, click=click_of(action, body), shown=shown
-    )
+    rotation_id, by = text(action, "value"), person_of(body)
+    if objected := await rotations.offer_start(rotation_id, by=by, pressed=pressed, shown=shown):
+        await forms.open(text(body, "trigger_id"), start_form(objected), press_again(Action.START))
+    else:
+        await rotations.start_moving(rotation_id, by=by, pressed=pressed, click=click_of(action, body), shown=shown)
 
 
 def click_of(action: Json, body: Json) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.rotation.errors import WrongState
+from bot.rotation.errors import UnknownKey, WrongState
 from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
 from bot.service import BeingRotated, RotationService
@@ -16,7 +16,7 @@ from handlers.announcer import SlackAnnouncer
 from handlers.answers import Answers, Asker
 from handlers.errors import answered
 from handlers.forms import Forms
-from handlers.history import history, receipt
+from handlers.history import NO_RECEIPT, history, receipt
 from handlers.lists import PAGE, listing, task
 from handlers.payload import channel_of, person_of, team_of, text
 from handlers.picking import pick
@@ -91,6 +91,10 @@ async def start(
         return await rotations.begin(asked, **who, show=announcer.first)
     except BeingRotated as other:
         raise WrongState(being_rotated(other.rotation, await announcer.link(other.rotation))) from None
+    except UnknownKey:
+        if asked.casefold().startswith("receipt "):
+            raise WrongState(NO_RECEIPT) from None
+        raise
 
 
 async def status(rotations: RotationService, announcer: SlackAnnouncer, by: str, asked: str = "") -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import ValidationError
 from slack_bolt.context.ack.async_ack import AsyncAck
 
-from bot.rotation.errors import BadInput
+from bot.rotation.errors import BadInput, WrongState
 from bot.rotation.history import Wanted, read, wanted
 from bot.rotation.naming import tag_of
 from bot.service import RotationService
@@ -45,8 +45,11 @@ async def receipt(rotations: RotationService, announcer: SlackAnnouncer, by: str
     await rotations.check_may_look("receipt", by=by)
     tag = tag_of(asked)
     if tag is None:
-        raise BadInput("Give a rotation's id, as in `/rotate-key receipt r7k2abc`, or its new key's name.", field="id")
-    rotation = await rotations.load(tag.rotation)
+        raise BadInput(GIVE_ID, field="id")
+    try:
+        rotation = await rotations.load(tag.rotation)
+    except WrongState:
+        raise WrongState(NO_RECEIPT) from None
     where = await announcer.link(rotation, "receipt")
     if not rotation.deleted_at:
         told = "It has no receipt: that comes with the delete of the old key."
@@ -55,6 +58,10 @@ async def receipt(rotations: RotationService, announcer: SlackAnnouncer, by: str
     else:
         told = f"<{where}|Open its receipt>; `keyturn receipt {rotation.id}` prints it with its proof."
     return f"{await line(rotation, announcer)}\n{told}"
+
+
+GIVE_ID = "Give a rotation's id, as in `/rotate-key receipt r7k2abc`, or its new key's name."
+NO_RECEIPT = f"There is no such receipt. {GIVE_ID}"
 
 
 @answered

@@ -176,6 +176,23 @@ async def delete_anyway(
     await taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
 
 
+async def start_anyway(
+    ack: AsyncAck,
+    view: Json,
+    body: Json,
+    rotations: RotationService,
+    answers: Answers,
+    background: Background,
+    pressed: Pressed,
+) -> None:
+    """Start although somebody has said "not yet"; each form counts once."""
+    rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
+    by, click = person_of(body), f"form/{text(view, 'id')}"
+    reason = typed(view, REASON, VALUE)
+    work = rotations.start_moving(rotation_id, by=by, pressed=pressed, click=click, shown=shown, reason=reason)
+    await taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, and press there.")
+
+
 async def begin_batch(
     ack: AsyncAck, view: Json, body: Json, rotations: RotationService, batch_desk: BatchDesk, answers: Answers
 ) -> None:

@@ -107,7 +107,7 @@ def _people(rotation: Rotation) -> dict[str, Any]:
 
 
 def _start(start: Approval) -> dict[str, str]:
-    return {"by": start.by, "at": _at(start.at) or "", **_given(start, "signed_in")}
+    return {"by": start.by, "at": _at(start.at) or "", **_given(start, "reason", "signed_in")}
 
 
 def _talk(rotation: Rotation) -> dict[str, Any]:

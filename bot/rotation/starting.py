@@ -3,6 +3,8 @@
 import hashlib
 import json
 
+from bot.rotation.attention import objections
+from bot.rotation.flags import SEPARATOR
 from bot.rotation.record import Approval, Rotation
 
 
@@ -22,6 +24,13 @@ def shown_at_start(rotation: Rotation) -> str:
         *(["exposed"] if rotation.exposed else []),
     )
     return hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:16]
+
+
+def asked_at_start(rotation: Rotation) -> str:
+    """Return the mark of all that an approver is shown before **Start**: also who said "not yet", if anybody did."""
+    said = [(one.by, one.at.isoformat()) for one in objections(rotation)]
+    mark = shown_at_start(rotation)
+    return f"{mark}{SEPARATOR}{hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]}" if said else mark
 
 
 def start_of(rotation: Rotation) -> Approval | None:

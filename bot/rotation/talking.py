@@ -10,13 +10,16 @@ from bot.rotation.states import State
 ASKED_IN = frozenset({State.AWAITING_START, State.AWAITING_APPROVAL, State.BLOCKED})
 """States in which approvers decide something, and may ask about it."""
 
+PUT_OFF_IN = frozenset({State.AWAITING_START, State.AWAITING_APPROVAL})
+"""States in which an approver may say "not yet": others then give a reason to start, or to delete."""
+
 QUESTIONS_MOST = 20
 """Questions about one rotation; the record holds them all."""
 
 
 def talk(rotation: Rotation) -> Iterator[Action]:
     """Yield the buttons by which they talk."""
-    if rotation.state is State.AWAITING_APPROVAL and not rotation.parked_at:
+    if rotation.state in PUT_OFF_IN and not rotation.parked_at:
         yield Action.NOT_YET
     if rotation.state in ASKED_IN and len(rotation.questions) < QUESTIONS_MOST:
         yield Action.ASK

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bot.rotation.age import age_of, is_due
 from bot.rotation.batch import MOST, Batch, Entry, Halt, halted, is_done, next_entry, unnoted
 from bot.rotation.errors import BadInput, CannotPost, NotAllowed, Refused, Unanswerable, WrongState
+from bot.rotation.holds import kept
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.naming import new_id
 from bot.rotation.plan import make_plan, plural
@@ -51,9 +52,18 @@ class Batching(Requests, Decisions):
         chosen = await self._chosen(inventory.keys, wanted)
         if request and not await self._store.is_first(f"batch:{request}", REPLAY_WINDOW):
             raise WrongState("Slack brought this twice; the batch is in the channel.")
+        held = await self._store.holds(self._now())
+        if all(key.id in held for key in chosen):
+            raise BadInput("All of these keys are on hold: lift the holds, or choose others.", field="keys")
         plans = ((key, make_plan(inventory, key, self._gateways)) for key in chosen)
         entries = tuple(
-            Entry(key_id=key.id, name=key.display_name, environments=tuple(plan.environments)) for key, plan in plans
+            Entry(
+                key_id=key.id,
+                name=key.display_name,
+                environments=tuple(plan.environments),
+                left_out=kept(held[key.id]) if key.id in held else "",
+            )
+            for key, plan in plans
         )
         batch = Batch(id=new_id(), team=team, channel=channel, by=by, at=self._now(), entries=entries)
         return await self._save_batch(batch, by, f"{BATCH} of {plural(len(entries), 'key')}")
@@ -130,8 +140,10 @@ class Batching(Requests, Decisions):
         return await self._save_batch(batch.but(settled=True), "keyturn", "the batch's last rotation is over")
 
     async def _begun(self, batch: Batch, entry: Entry, show: Callable[[Rotation], Awaitable[None]]) -> Batch:
-        """Begin the rotation of *entry* and show it; if it can't begin, halt or leave it out."""
+        """Begin the rotation of *entry* and show it; if it can't begin, or its key is on hold, halt or leave it out."""
         try:
+            if hold := await self._store.hold_on(entry.key_id, self._now()):
+                return await self._left_out(batch, entry, kept(hold))
             await self._store.check_room(self._room(batch.by, batch.channel))
             rotation = await self.start(
                 entry.key_id, by=batch.by, team=batch.team, channel=batch.channel, batch=batch.id

@@ -6,6 +6,7 @@ from functools import partial
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
+from bot.rotation.attention import objections
 from bot.rotation.errors import (
     BadInput,
     WrongState,
@@ -36,7 +37,7 @@ from bot.rotation.policy import (
 from bot.rotation.progress import before_approval, earlier, rolled_back, undone_from, verified_again
 from bot.rotation.record import Approval, Rotation
 from bot.rotation.revocation import with_task
-from bot.rotation.starting import shown_at_start
+from bot.rotation.starting import asked_at_start, shown_at_start
 from bot.rotation.states import State, StepName, Track
 from bot.rotation.stepping_up import check_stepped_up
 from bot.service.resuming import tried_again
@@ -149,24 +150,48 @@ class Decisions(Verbs):
         return await self._steer(rotation_id, Action.ROLL_BACK, partial(rolled_back, by=by), by, "rolled back")
 
     @audited(Action.START)
-    async def start_moving(
-        self, rotation_id: str, *, by: str, pressed: Pressed, click: str, shown: str, signed_in: str = ""
+    async def start_moving(  # noqa: PLR0913 - what a click says, each by its name
+        self,
+        rotation_id: str,
+        *,
+        by: str,
+        pressed: Pressed,
+        click: str,
+        shown: str,
+        reason: str = "",
+        signed_in: str = "",
     ) -> Rotation:
-        """Let models move, if *by* is an approver now, and *shown* is the mark of what they would move."""
+        """Let models move, if *by* is an approver now, and *shown* is the mark of what they would move.
+
+        While another approver's "not yet" stands, they must give a *reason*.
+        """
         rotation = await self._may_start(await self.load(rotation_id), by, pressed, shown)
         check_stepped_up(signed_in, step_up=self._rules.step_up)
+        reason = publishable(reason) if reason else ""
+        if objections(rotation) and not reason:
+            raise WrongState(f"An approver said “not yet”: press “{Action.START.value}” and say why you start.")
+        if shown != asked_at_start(rotation):
+            raise BadInput("Somebody has said “not yet” since: close this, and look at the card.", field="reason")
         await self._check_first(rotation_id, click)
-        started = Approval(by=by, at=self._now(), digest=shown, signed_in=signed_in)
-        return await self._save(
-            rotation.to(State.RUNNING).but(starts=(started,), parked_at=None), by, _said("started", signed_in)
-        )
+        digest = shown_at_start(rotation)
+        started = Approval(by=by, at=self._now(), digest=digest, reason=reason, signed_in=signed_in)
+        moving = _taken_back(rotation, by).to(State.RUNNING).but(starts=(started,), parked_at=None)
+        return await self._save(moving, by, _said("started", signed_in), reason)
+
+    @audited(Action.START)
+    async def offer_start(self, rotation_id: str, *, by: str, pressed: Pressed, shown: str) -> Rotation | None:
+        """Return the rotation for the form that asks why; None if nobody has said "not yet"."""
+        recorded = await self.load(rotation_id)
+        if not objections(recorded):
+            return None
+        return await self._opened(await self._may_start(recorded, by, pressed, shown), by, Action.START)
 
     async def _may_start(self, recorded: Rotation, by: str, pressed: Pressed, shown: str) -> Rotation:
         rotation = self._people.strict(recorded)
         starter = await self._people.permissions(by, rotation.policy)
         check_may_accept(rotation, starter, self_approval=rotation.self_approval)
         check_offered(rotation, Action.START)
-        if shown != shown_at_start(rotation):
+        if shown.partition(SEPARATOR)[0] != shown_at_start(rotation):
             raise WrongState("What you saw is not what is asked now: look at the card again.")
         check_in_time(pressed, starter.person, self._rules.click_max_age)
         return rotation
@@ -264,8 +289,7 @@ class Decisions(Verbs):
             signed_in=signed_in,
             for_a_batch=for_a_batch,
         )
-        taken_back = tuple(one.but(over=True) if one.by == by else one for one in reviewed.put_off)
-        approved = reviewed.but(approvals=(*reviewed.approvals, approval), put_off=taken_back)
+        approved = _taken_back(reviewed, by).but(approvals=(*reviewed.approvals, approval))
         if not approved.lacks_approval:
             approved = before_approval(approved).to(State.RUNNING)
         return await self._save(approved, by, _said("approved", signed_in), reason)
@@ -288,6 +312,11 @@ class Decisions(Verbs):
             with suppress(Conflict):
                 return await self._save(change(rotation), by, what)
         raise WrongState("This rotation moves too fast at the moment. Press again.")
+
+
+def _taken_back(rotation: Rotation, by: str) -> Rotation:
+    """Return *rotation* without the "not yet" of a person who says the opposite now."""
+    return rotation.but(put_off=tuple(one.but(over=True) if one.by == by else one for one in rotation.put_off))
 
 
 def _said(what: str, signed_in: str) -> str:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import NamedTuple, TypedDict
 
 from bot.rotation.actions import Action
+from bot.rotation.attention import objections
 from bot.rotation.errors import BadInput, WrongState
 from bot.rotation.flags import SEPARATOR, flags
 from bot.rotation.policy import Chosen, Pressed, shown_unproved
@@ -71,7 +72,14 @@ class StepUp:
         link, reason = session.link, form.reason
         given: Given = {"by": link.by, "pressed": pressed, "signed_in": session.signed_in}
         if link.action is Action.START:
-            return await self._decisions.start_moving(link.rotation, click=f"page/{click}", shown=link.shown, **given)
+            if form.shown.partition(SEPARATOR)[0] != link.shown.partition(SEPARATOR)[0]:
+                raise WrongState("What you saw is not what is asked now: look at the card again.")
+            if not reason.strip() and objections(await self._decisions.load(link.rotation)):
+                raise BadInput("Say why in a few words: it goes into the receipt.", field="reason")
+            click = f"page/{click}"
+            return await self._decisions.start_moving(
+                link.rotation, click=click, shown=form.shown, reason=reason, **given
+            )
         if link.action is Action.ACCEPT_UNPROVED:
             return await self._decisions.accept_unproved(link.rotation, form.chosen, reason, shown=link.shown, **given)
         if models_of(form.shown) != models_of(link.shown):

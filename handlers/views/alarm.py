@@ -82,6 +82,7 @@ def _asked_for(rotation: Rotation) -> Iterator[str]:
 
 def _to_start(rotation: Rotation) -> Iterator[str]:
     yield from _failed(rotation)
+    yield from (f"▲ {said}" for said in evidence.objected(rotation))
     yield from _asked_for(rotation)
 
 

@@ -1,6 +1,7 @@
 """The small forms that ask one person for a few words."""
 
 from bot.rotation.record import Rotation
+from bot.rotation.states import State
 from handlers.views import revoking
 from handlers.views.blocks import Block, code, plain, section
 from handlers.views.modal import REASON, REASON_MOST, field
@@ -12,8 +13,9 @@ EVERYONE = "Everyone can see it, with your name."
 
 
 def not_yet_form(rotation: Rotation) -> Block:
-    """Ask an approver why the old key is not to be deleted yet."""
-    waits = "The rotation goes on waiting. Every approver is shown what you write, and has to give a reason to delete."
+    """Ask an approver why no model is to move yet, or the old key is not to be deleted yet."""
+    does = "start" if rotation.state is State.AWAITING_START else "delete"
+    waits = f"The rotation goes on waiting. Every approver is shown what you write, and has to give a reason to {does}."
     void = " Approvals given so far become void." if rotation.approvals else ""
     return _form(
         NOT_YET_FORM,

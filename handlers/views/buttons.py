@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from bot.rotation.actions import Action
-from bot.rotation.attention import fails_callers, in_trouble
+from bot.rotation.attention import fails_callers, in_trouble, objections
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.plan import plural
 from bot.rotation.policy import BESIDE, offered
 from bot.rotation.record import Rotation
 from bot.rotation.revocation import left_too
-from bot.rotation.starting import shown_at_start
+from bot.rotation.starting import asked_at_start
 from bot.rotation.states import State
 from handlers.views.blocks import Block, actions, button, confirm, visible
 from handlers.views.callers import is_moving
@@ -29,7 +29,7 @@ def buttons(rotation: Rotation, links: Sequence[Block] = ()) -> list[Block]:
 
 
 SEEN: Mapping[State, Callable[[Rotation], str]] = {
-    State.AWAITING_START: shown_at_start,
+    State.AWAITING_START: asked_at_start,
     State.AWAITING_APPROVAL: shown_of,
 }
 """The marks of what an approver sees, in the states that ask one."""
@@ -55,7 +55,7 @@ def _style(action: Action, rotation: Rotation) -> str | None:
 def _confirm(action: Action, rotation: Rotation) -> Block | None:
     if action is Action.DELETE_OLD_KEY and not flags(rotation):  # else the form asks
         return confirm("Delete the old key?", deletes(rotation), "Delete", "Not now", dangerous=True)
-    if action is Action.START:
+    if action is Action.START and not objections(rotation):  # else the form asks
         return confirm("Start?", starts(rotation), "Start", "Not now")
     if action is Action.ROLL_BACK:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")

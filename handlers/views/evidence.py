@@ -160,6 +160,11 @@ def silence(rotation: Rotation) -> str:
     return f"Old key: {said}.{unseen}"
 
 
+def objected(rotation: Rotation) -> list[str]:
+    """Say who has said "not yet" and why; nothing if nobody has."""
+    return [AGAINST[Flag.PUT_OFF](rotation)] if objections(rotation) else []
+
+
 def against(rotation: Rotation) -> list[str]:
     """Say what speaks against the delete, and what to do about it; approvers must read it before they press."""
     return [AGAINST[flag](rotation) for flag in flags(rotation)]

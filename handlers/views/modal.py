@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from bot.rotation.actions import Action
 from bot.rotation.families import AZURE, BEDROCK, SHAPES, VERTEX, family
-from bot.rotation.flags import shown_of
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.plan import AffectedModel, plural
 from bot.rotation.policy import (
@@ -24,20 +23,17 @@ from handlers.views.blocks import (
     button,
     code,
     context,
-    escaped,
     plain,
     section,
     sentence,
     shortened,
     visible,
 )
-from handlers.views.buttons import deletes
 
 PICKER = "picker"
 SECRET_FORM = "secret_form"  # noqa: S105 - a name
 ACCEPTANCE_FORM = "acceptance_form"
 TAKE_BACK_FORM = "take_back_form"
-DELETE_FORM = "delete_form"
 SEVERAL_KEYS = "several_keys"
 KEY, CHANNEL, SECRET, REST, NAME, LEAKED = "key", "channel", "secret", "rest", "name", "leaked"
 CAUSES, MODELS, REASON, TICKET = "causes", "models", "reason", "ticket"
@@ -292,24 +288,6 @@ def acceptance_form(rotation: Rotation) -> Block:
                 REASON_MOST,
                 multiline=True,
             ),
-        ],
-    }
-
-
-def delete_form(rotation: Rotation) -> Block:
-    """Show an approver what speaks against the delete, and ask why they delete anyway."""
-    amiss = "\n".join(f"▲ {said}" for said in evidence.against(rotation))
-    return {
-        "type": "modal",
-        "callback_id": DELETE_FORM,
-        "private_metadata": f"{rotation.id} {shown_of(rotation)}",
-        "title": plain("Delete the old key?"),
-        "submit": plain("Delete"),
-        "close": plain("Not now"),
-        "blocks": [
-            section(f"For {code(rotation.plan.old_key.display_name)}\n{amiss}"),
-            section(escaped(deletes(rotation))),
-            field(REASON, "Why delete anyway?", ACCOUNTABLE, REASON_MOST),
         ],
     }
 

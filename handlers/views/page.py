@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from bot.rotation.actions import Action
+from bot.rotation.attention import objections
 from bot.rotation.finding import Finding
 from bot.rotation.flags import flags, shown_of
 from bot.rotation.labels import label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.policy import acceptable_as_a_whole, causes, mark_of, shown_unproved
 from bot.rotation.record import Rotation
-from bot.rotation.starting import shown_at_start
+from bot.rotation.starting import asked_at_start
 from handlers.views import evidence, summary
 from handlers.views.blocks import escaped, visible
 from handlers.views.buttons import deletes, starts
@@ -130,8 +131,8 @@ ASKED: Mapping[Action, Asked] = {
     Action.START: Asked(
         lambda rotation: f"Start to move models off “{_name(rotation)}”?",
         lambda rotation: escaped(starts(rotation)),
-        shown_at_start,
-        lambda _: "",
+        asked_at_start,
+        lambda rotation: _why("Why start anyway?") if objections(rotation) else "",
         "Models that move",
     ),
     Action.ACCEPT_UNPROVED: Asked(
@@ -146,10 +147,18 @@ ASKED: Mapping[Action, Asked] = {
 """By the button that was pressed."""
 
 
+AGAINST: Mapping[Action, Callable[[Rotation], list[str]]] = {
+    Action.DELETE_OLD_KEY: evidence.against,
+    Action.START: evidence.objected,
+    Action.ACCEPT_UNPROVED: lambda _: [],
+}
+"""What speaks against it."""
+
+
 def approval(rotation: Rotation, action: Action, who: str, token: str, wrong: str = "") -> str:
     """Show what is approved, what speaks against it, and the form; *wrong* is why it has to be sent again."""
     asked = ASKED[action]
-    against = evidence.against(rotation) if action is Action.DELETE_OLD_KEY else []
+    against = AGAINST[action](rotation)
     return page(
         asked.title(rotation),
         _of(

@@ -277,6 +277,22 @@ async def test_keys_are_chosen_by_name_provider_or_age_and_those_under_way_are_l
         await asked(desk, provider="", older_than=timedelta(days=90))
 
 
+async def test_a_key_on_hold_is_left_out_of_a_batch_with_its_reason_also_if_the_hold_comes_later(desk, two):
+    async def hold(key_id: str) -> None:
+        await desk.service.hold(key_id, "Spare", "an audit", NOW.date().isoformat(), by="U_APPROVER")
+
+    first, second = [entry.key_id for entry in two.entries]
+    await hold(first)
+    again = await asked(desk, keys=frozenset((first, second)), provider="")
+    moved_on = await moved(desk, two, shown := Shown())
+
+    assert [entry.left_out for entry in again.entries] == ["The old key is on hold until 23 Nov 2026.", ""]
+    assert [entry.left_out for entry in moved_on.entries] == ["The old key is on hold until 23 Nov 2026.", ""]
+    assert [card.plan.old_key.id for card in shown.cards] == [second]
+    with pytest.raises(BadInput, match="All of these keys are on hold"):
+        await asked(desk, keys=frozenset((first,)), provider="")
+
+
 async def test_one_click_approves_what_the_message_showed_and_leaves_out_what_has_changed(desk):
     plain = await desk.save(waiting(id="rabc234", plan=plan_of("pk_1")))
     changed = await desk.save(waiting(id="rabc235", plan=plan_of("pk_2")))

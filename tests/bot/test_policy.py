@@ -116,7 +116,7 @@ RUNNING                                       .   .   .   .   x   .   .   .   . 
 RUNNING, asked                                .   .   .   .   x   .   .   .   .   .   .   .   .   .   x
 RUNNING, approved                             .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
 RUNNING, withdrawing                          .   .   .   .   .   .   .   .   .   .   .   .   .   .   .
-AWAITING_START                                .   .   .   .   x   .   .   .   .   .   x   .   .   x   .
+AWAITING_START                                .   .   .   .   x   .   .   .   .   .   x   .   x   x   .
 AWAITING_APPROVAL                             .   .   .   .   x   x   .   x   .   .   .   .   x   x   .
 AWAITING_APPROVAL, asked                      .   .   .   .   x   x   .   x   .   .   .   .   x   x   x
 AWAITING_APPROVAL, stale                      .   .   .   .   x   .   .   x   .   .   .   .   x   x   .

@@ -12,16 +12,17 @@ from redis.asyncio import Redis
 from bot.rotation.actions import Action
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.finding import Finding
-from bot.rotation.flags import shown_of
+from bot.rotation.flags import Flag, shown_of
 from bot.rotation.people import People
 from bot.rotation.policies import Policy
 from bot.rotation.policy import Chosen, Late, Pressed, causes, mark_of, shown_unproved
 from bot.rotation.record import Rotation
-from bot.rotation.starting import shown_at_start
+from bot.rotation.starting import asked_at_start, shown_at_start
 from bot.rotation.states import State
 from bot.service.signing_in import BYTES, LIFE, Sent, SignIns, challenge_of, of
 from bot.service.step_up import NOW, Form, StepUp
 from bot.storage.tickets import Tickets
+from handlers.views.buttons import SEEN
 from tests.bot.conftest import AT_ONCE, Desk
 from tests.bot.test_pressing import LATE, unproved, waiting
 from tests.bot.values import FLAGGED, NAMESPACE, NOT_PROBED, approval, rules, running
@@ -88,9 +89,9 @@ class House:
 
     async def approve(self, cookie: str, record: Rotation, **given: Any) -> Rotation:
         page = await self.step_up.page(cookie)
-        pressed = given.pop("pressed", AT_ONCE)
+        pressed, mark = given.pop("pressed", AT_ONCE), SEEN.get(page.rotation.state, shown_of)
         return await self.step_up.approve(
-            cookie, Form(**{"token": page.token, "shown": shown_of(page.rotation)} | given), pressed
+            cookie, Form(**{"token": page.token, "shown": mark(page.rotation)} | given), pressed
         )
 
     async def trail(self) -> list[tuple[str, str]]:
@@ -332,6 +333,17 @@ async def test_what_is_approved_is_said_though_redis_no_longer_answers_to_close_
     monkeypatch.setattr(house.sign_ins._tickets, "take", away)  # noqa: SLF001
 
     assert (await house.approve(cookie, record)).state is State.RUNNING
+
+
+async def test_the_page_asks_why_somebody_starts_who_was_told_not_yet(house: House):
+    record = await house.desk.save(running(done=(), **FLAGGED[Flag.PUT_OFF]).but(**STARTS))
+    given = {"action": Action.START, "shown": asked_at_start(record)}
+    cookie = await house.come_back(await house.begin(await house.offer(record, **given)))
+
+    with pytest.raises(BadInput, match="Say why"):
+        await house.approve(cookie, record)
+    (started,) = (await house.approve(cookie, record, reason="it is fixed")).starts
+    assert (started.reason, started.digest) == ("it is fixed", shown_at_start(record))
 
 
 STARTS = {"policy": Policy(start=True), "state": State.AWAITING_START}

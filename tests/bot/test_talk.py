@@ -8,10 +8,13 @@ from bot.rotation.attention import objections, open_questions
 from bot.rotation.errors import BadInput, NotAllowed, WrongState
 from bot.rotation.flags import SAID, Flag, not_weighed, shown_of
 from bot.rotation.parts import PutOff, Question
+from bot.rotation.policies import Policy
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
+from bot.rotation.starting import asked_at_start, lacks_start, shown_at_start
 from bot.rotation.states import State
 from bot.rotation.talking import QUESTIONS_MOST
+from tests.bot.conftest import AT_ONCE
 from tests.bot.values import NOW, approval, later, running, stopped
 
 SECRET = "sk-proj-A1b2C3d4E5f6G7h8"
@@ -118,6 +121,23 @@ async def test_after_a_not_yet_another_approver_has_to_see_it_and_give_a_reason(
     assert approved.state is State.RUNNING
     assert [(one.reason, one.flags) for one in approved.approvals] == [("it is fixed", (Flag.PUT_OFF,))]
     assert list(not_weighed(approved)) == []
+
+
+async def test_who_starts_after_a_not_yet_has_to_see_it_and_give_a_reason(desk):
+    record = await desk.save(waiting(policy=Policy(start=True), done=()).but(state=State.AWAITING_START))
+    usual = {"by": "U_APPROVER", "pressed": AT_ONCE, "click": "1"}
+    said = await desk.service.not_yet(record.id, "the freeze ends at noon", by="U_OTHER")
+    before, now = shown_at_start(record), asked_at_start(said)
+
+    assert await desk.service.offer_start(record.id, by="U_APPROVER", pressed=AT_ONCE, shown=now) == said
+    for shown, reason in ((now, ""), (before, "noon is over")):
+        with pytest.raises((WrongState, BadInput), match="not yet"):
+            await desk.service.start_moving(record.id, **usual, shown=shown, reason=reason)
+    started = await desk.service.start_moving(record.id, **usual, shown=now, reason="noon is over")
+
+    assert (started.starts[0].reason, started.starts[0].digest) == ("noon is over", before)
+    assert not lacks_start(started)
+    assert await told(desk) == ("U_APPROVER", "started", "noon is over")
 
 
 async def test_approvals_before_a_not_yet_are_void(desk):

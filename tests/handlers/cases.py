@@ -25,6 +25,7 @@ from bot.steps.permitted import OF_A_LEAK, OTHER_PLAN
 from handlers.commands import HELP
 from handlers.errors import explain
 from handlers.views.ages import age_list, replaced
+from handlers.views.anyway import delete_form, start_form
 from handlers.views.around import Around
 from handlers.views.around import told as told_of
 from handlers.views.asking import answer_form, not_needed_form, not_yet_form, question_form
@@ -38,7 +39,7 @@ from handlers.views.holding import held, hold_form, lifted
 from handlers.views.home import closed, home
 from handlers.views.links import SIGN_IN, Places, sign_in
 from handlers.views.minting import mint_form
-from handlers.views.modal import acceptance_form, delete_form, notice, option, picker, secret_form, take_back_form
+from handlers.views.modal import acceptance_form, notice, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
 from tests.handlers import records as r
@@ -241,6 +242,7 @@ ROTATIONS: Mapping[str, Rotation] = {
         "cut-over", opens_at=r.at(86_400), policy=Policy(names=("production",), move=(r.OFFICE_HOURS,))
     ),
     "awaiting-start": r.awaiting_start(),
+    "awaiting-start-put-off": r.awaiting_start(put_off=(r.PUT_OFF,)),
     "awaiting-start-again": r.awaiting_start(
         note="The start approval no longer counts. This account is deactivated.",
         nudges=(Nudge(about=f"waits:start:{r.at(33).isoformat()}", at=r.at(14_433), number=1),),
@@ -600,6 +602,8 @@ VIEWS: Mapping[str, Case] = {
     "form-not-yet": lambda: not_yet_form(r.awaiting_approval(approvals_required=2, approvals=(r.approval(),))),
     "form-question": lambda: question_form(r.awaiting_approval()),
     "form-answer": lambda: answer_form(ROTATIONS["awaiting-approval-asked"], 2),
+    "form-start-put-off": lambda: start_form(r.awaiting_start(put_off=(r.PUT_OFF,))),
+    "form-not-yet-start": lambda: not_yet_form(r.awaiting_start()),
     "form-delete-put-off": lambda: delete_form(r.awaiting_approval(put_off=(r.PUT_OFF,))),
     "form-not-needed": lambda: not_needed_form(ROTATIONS["completed-to-be-revoked"]),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),

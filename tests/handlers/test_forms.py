@@ -20,6 +20,7 @@ from handlers.modals import accept_unproved as submit
 from handlers.modals import delete_anyway, take_back
 from handlers.refusals import REMEMBERED, Refusals
 from handlers.slack import SlackAway
+from handlers.views.anyway import delete_form
 from handlers.views.buttons import SHOWN
 from handlers.views.buttons import press as press_of
 from handlers.views.evidence import against
@@ -30,7 +31,6 @@ from handlers.views.modal import (
     SECRET_FORM,
     VALUE,
     acceptance_form,
-    delete_form,
     secret_form,
     take_back_form,
 )

@@ -6,9 +6,10 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from bot.rotation.errors import NotAllowed
+from bot.rotation.errors import NotAllowed, UnknownKey, WrongState
 from bot.rotation.history import Wanted
 from bot.storage.lists import Page
+from handlers.commands import start
 from handlers.history import SLOW, STALE, find, receipt, turn
 from handlers.lists import PAGE
 from handlers.views.history import history_page
@@ -84,6 +85,19 @@ async def test_a_page_that_keyturn_did_not_draw_finds_nothing_and_says_so(metada
 
     assert STALE in str(ack.await_args.kwargs["view"])
     rotations.search.assert_not_awaited()
+
+
+async def test_where_there_is_no_such_receipt_the_answer_says_so() -> None:
+    rotations, announcer = desk()
+    rotations.load.side_effect = WrongState("Keyturn does not know this rotation any more.")
+    with pytest.raises(WrongState, match="There is no such receipt"):
+        await receipt(rotations, announcer, "U_MEMBER", "r7k2abd")
+
+    rotations.begin.side_effect = UnknownKey("receipt WRONG", ())
+    with pytest.raises(WrongState, match="There is no such receipt"):
+        await start("receipt WRONG", "C_OPS", BODY, rotations, announcer)
+    with pytest.raises(UnknownKey):
+        await start("receipts", "C_OPS", BODY, rotations, announcer)
 
 
 @pytest.mark.parametrize("asked", ["r7k2abc", "r7k2abc-2", "OpenAI production (2026-11-23 r7k2abc)"])

@@ -14,10 +14,11 @@ from bot.rotation.record import Rotation
 from bot.rotation.states import State
 from bot.rotation.stops import StopKind
 from handlers.errors import explain
+from handlers.views.anyway import delete_form
 from handlers.views.card import card
 from handlers.views.composed import composed
 from handlers.views.direct import Shut, direct, settled
-from handlers.views.modal import acceptance_form, delete_form, option, picker, secret_form, take_back_form
+from handlers.views.modal import acceptance_form, option, picker, secret_form, take_back_form
 from handlers.views.thread import checklist
 from sandbox.slack import check_options, check_view
 from tests.handlers import records as r

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import strategies as st
 
 from bot.app import Parts
+from handlers.views.anyway import DELETE_FORM, delete_form
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
-    DELETE_FORM,
     PICKER,
     SECRET_FORM,
     TAKE_BACK_FORM,
     acceptance_form,
-    delete_form,
     picker,
     secret_form,
     take_back_form,

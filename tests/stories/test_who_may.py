@@ -29,6 +29,7 @@ from handlers.holding import VERBS
 from handlers.picking import ROTATE, ROTATE_HERE
 from handlers.several import SEVERAL
 from handlers.views.ages import age_list
+from handlers.views.anyway import DELETE_FORM, START_FORM, delete_form, start_form
 from handlers.views.asking import (
     ANSWER_FORM,
     NOT_NEEDED_FORM,
@@ -48,13 +49,11 @@ from handlers.views.links import LINKS
 from handlers.views.minting import MINT_FORM, mint_form
 from handlers.views.modal import (
     ACCEPTANCE_FORM,
-    DELETE_FORM,
     PICKER,
     SECRET_FORM,
     TAKE_BACK_FORM,
     VALUE,
     acceptance_form,
-    delete_form,
     picker,
     secret_form,
     take_back_form,
@@ -124,6 +123,7 @@ view acceptance_form        A         A        x      A     A       A      g    
 view batch_form             x         x        R      x     R       R      g     g       e        e      b   d
 view hold_form              H         H        x      x     H       H      g     g       e        e      b   d
 view delete_form            A         A        x      A     A       A      g     g       e        e      b   d
+view start_form             A         A        x      A     A       A      g     g       e        e      b   d
 view not_yet_form           A         A        x      A     A       A      g     g       e        e      b   d
 view question_form          A         A        x      A     A       A      g     g       e        e      b   d
 view answer_form            x         N        N      x     N       N      g     g       e        e      b   d
@@ -165,6 +165,7 @@ FORMS = (
     TAKE_BACK_FORM,
     ACCEPTANCE_FORM,
     DELETE_FORM,
+    START_FORM,
     HOLD_FORM,
     BATCH_FORM,
     NOT_NEEDED_FORM,
@@ -382,6 +383,10 @@ ACTS: Mapping[str, Act] = {
     "view delete_form": Act(
         submit(lambda scene: delete_form(scene.rotation), reason="tried by hand"),
         r.awaiting_approval(tally=r.FAILING_CALLERS),
+    ),
+    "view start_form": Act(
+        submit(lambda scene: start_form(scene.rotation), reason="noon is over"),
+        r.awaiting_start(put_off=(r.PUT_OFF,)),
     ),
     "view not_yet_form": Act(
         submit(lambda scene: not_yet_form(scene.rotation), reason="the vendor looks into it"), r.awaiting_approval()
