@@ -19,6 +19,8 @@ from tests.handlers.test_replies import DELETED, Thread
 Message = dict[str, Any]
 STOPPED = r.stopped(r.running("verify"), StopKind.DRIFT, "someone changed a model", "It was changed.")
 ASKED = r.awaiting_approval()
+APPROVING = ["Delete old key", "Roll back", "Verify again", "Not yet", "Ask the requester"]
+TO_APPROVE = [[*APPROVING, "This secret is exposed", "Open in AISIX"]]
 
 
 class ShutChannel(Thread):
@@ -133,17 +135,7 @@ async def test_a_direct_message_has_the_buttons_of_the_card_with_what_a_click_vo
     (asked,) = slack.direct[r.APPROVER]
     (row,) = rows(asked)
 
-    assert slack.buttons(r.APPROVER) == [
-        [
-            "Delete old key",
-            "Roll back",
-            "Verify again",
-            "Not yet",
-            "Ask the requester",
-            "This secret is exposed",
-            "Open in AISIX",
-        ]
-    ]
+    assert slack.buttons(r.APPROVER) == TO_APPROVE
     assert row["block_id"] == f"shown-{ASKED.seen}"
     assert "Keyturn can't post in <#C_OPS>: it is archived." in asked["text"]
 

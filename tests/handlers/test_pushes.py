@@ -14,7 +14,7 @@ from handlers.people import SlackDirectory
 from handlers.views.pushes import REMINDERS
 from tests.bot.values import rules
 from tests.handlers import records as r
-from tests.handlers.test_direct import Message, ShutChannel
+from tests.handlers.test_direct import TO_APPROVE, Message, ShutChannel
 from tests.handlers.test_replies import DELETED
 
 WRONG = r.in_trouble(r.watched())
@@ -154,17 +154,7 @@ async def test_approvers_are_asked_directly_only_if_that_is_set_and_once(slack: 
     await slack.becomes(r.nudged(ASKED, 14_000))
     assert set(slack.direct) == PAGED - {r.REQUESTER}
     assert [len(messages) for messages in slack.direct.values()] == [1, 1]
-    assert slack.buttons(r.APPROVER) == [
-        [
-            "Delete old key",
-            "Roll back",
-            "Verify again",
-            "Not yet",
-            "Ask the requester",
-            "This secret is exposed",
-            "Open in AISIX",
-        ]
-    ]
+    assert slack.buttons(r.APPROVER) == TO_APPROVE
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,7 @@ async def test_what_is_half_done_is_brought_forward_for_a_requester_who_may_ask_
     assert (await doctor(broken, capsys)).well
 
 
+@pytest.mark.rest
 async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun_again(
     broken: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -196,6 +197,7 @@ async def test_what_is_recorded_is_left_to_the_bot_and_what_is_over_is_not_begun
     assert (await doctor(broken, capsys, rotation=id_, clean=True)).well
 
 
+@pytest.mark.rest
 async def test_what_another_rotation_has_in_hand_is_left_alone_until_that_one_is_over(
     broken: Stage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,5 +1,7 @@
 """A leak, from the report to the review: what each person sees at each moment."""
 
+import pytest
+
 from bot.rotation.states import State
 from sandbox.slack import Message
 from tests.support.stage import IN_WAVES, KEY, Stage, stage_of, submitted
@@ -45,6 +47,7 @@ async def test_a_leak_is_reported_rotated_in_a_hurry_revoked_and_reviewed(redis_
         assert (await stage.record()).state is State.COMPLETED
 
 
+@pytest.mark.rest
 async def test_a_leak_can_be_reported_with_the_request(stage: Stage) -> None:
     person = stage.slack.person("U_REQUESTER")
     await person.command("")
@@ -59,6 +62,7 @@ async def test_a_leak_can_be_reported_with_the_request(stage: Stage) -> None:
     await stage.says(stage.slack.messages("C_OPS")[-1], "exposed, waiting for the new secret")
 
 
+@pytest.mark.rest
 async def test_after_a_roll_back_the_card_is_red_and_the_time_to_revoke_by_stays(stage: Stage) -> None:
     card = await stage.ask()
     await stage.give(card)

@@ -5,6 +5,7 @@ That a bot finds nothing of another one is in tests/bot/test_store.py.
 
 from pathlib import Path
 
+import pytest
 from redis.asyncio import Redis
 
 from bot.storage.namespace import BEFORE
@@ -59,6 +60,7 @@ async def is_named(stage: Stage, folder: Path, old: str) -> None:
     assert f"Its record is under {old}: `python -m bot carry-over {old}` brings it here." in said
 
 
+@pytest.mark.rest
 async def test_what_cannot_be_brought_over_is_refused_with_a_sentence(bare_stage: Stage, tmp_path: Path) -> None:
     for name, sentence in (
         ("nonsense", "nonsense is no namespace: `python -m bot check` says what there is."),
@@ -73,6 +75,7 @@ async def test_what_cannot_be_brought_over_is_refused_with_a_sentence(bare_stage
 # --- what the version before left of two bots ---
 
 
+@pytest.mark.rest
 async def test_what_the_version_before_left_of_another_bot_is_named_by_the_check(
     bare_stage: Stage, redis_url: str, tmp_path: Path
 ) -> None:
