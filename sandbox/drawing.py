@@ -105,7 +105,8 @@ def form(view: Json, secrets: tuple[str, ...], names: Names) -> Group:
 
 
 def _field(block: Json, values: Json, secrets: tuple[str, ...]) -> list[RenderableType]:
-    value = values.get(block["block_id"], {}).get(block["element"]["action_id"], {}).get("value") or ""
+    given = values.get(block["block_id"], {}).get(block["element"]["action_id"], {})
+    value = given.get("value") or (given.get("selected_option") or {}).get("text", {}).get("text", "")
     shown = masked(value, secrets)
     label = Text(block["label"]["text"], "bold")
     if not value:
