@@ -91,6 +91,7 @@ async def test_two_accounts_that_fit_one_key_are_wrong_and_neither_is_used(monke
     lines = await checked({"main": MAIN, "other": MAIN | {"keys": ["OpenAI*", "k2"]}}, monkeypatch)
 
     assert "ok     account other: it is for Proxy." in lines, "an id names a key with an address of its own"
+    assert "WARN   account main: it is for no provider key" in "\n".join(lines)
     (wrong,) = [line for line in lines if line.startswith("WRONG")]
     assert wrong.startswith("WRONG  PROVIDERS: main and other fit the provider key OpenAI production, so none of them")
 

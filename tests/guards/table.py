@@ -1039,6 +1039,45 @@ TABLE: dict[str, dict[str, Guard]] = {
             'if url and parts.scheme != "https" and parts.hostname not in WITHOUT_TLS:',
             "test_an_identity_that_cannot_be_had_is_told_in_a_sentence",
         ),
+        "A 404 of the wrong project or organization counts as a revoked credential.": Guard(
+            "        except NotFound:\n            await self._surely_gone(row_id)\n            return Row",
+            "test_what_the_wrong_account_does_not_know_is_not_gone",
+            "        except NotFound:\n            return Row",
+        ),
+        "All keys of a service account end with the one that is revoked.": Guard(
+            "if any(key.id != row_id for key in owned):",
+            "test_a_service_account_is_deleted_only_with_its_only_key",
+        ),
+        "Of two accounts at a provider that may have a credential, one is asked by chance.": Guard(
+            "found = self.fitting(key)\n        return found[0] if len(found) == 1 else None",
+            "test_two_accounts_that_fit_one_key_are_wrong_and_neither_is_used",
+            "found = self.fitting(key)\n        return found[0] if found else None",
+        ),
+        "A credential of a proxy is looked for at the provider behind it.": Guard(
+            "provider == self.kind and (not key.base_url or there == urlsplit(base).hostname)",
+            "test_an_account_says_what_it_can_do_and_which_keys_it_is_for",
+            "provider == self.kind",
+        ),
+        "A credential that a provider never saw used counts as unused.": Guard(
+            "return Usage(is_known=last is not None,",
+            "test_a_use_since_then_is_seen_and_one_that_was_never_used_is_unknown",
+            "return Usage(is_known=True,",
+        ),
+        "A report without any use of a credential counts as no use of it.": Guard(
+            "return Usage(is_known=bool(used),",
+            "test_figures_of_use_that_show_late_are_not_taken_for_no_use",
+            "return Usage(is_known=True,",
+        ),
+        "A provider that is busy or broken counts as one that refuses a secret.": Guard(
+            "            if error.status == httpx.codes.UNAUTHORIZED:\n                return False",
+            "test_only_a_401_says_that_a_secret_does_not_work",
+            "            if error.status:\n                return False",
+        ),
+        "An admin key of a provider is taken as a new secret.": Guard(
+            "*callers, *admins, ",
+            "test_every_setting_that_is_secret_by_its_name_is_hidden_by_pydantic_and_one_of_the_secrets",
+            "*callers, ",
+        ),
         "Somebody in between answers in the name of AISIX, and gets the secret.": Guard(
             "return httpx.create_ssl_context()",
             "test_what_the_clients_share_verifies_certificates_and_names",
