@@ -12,4 +12,4 @@ class Frozen(BaseModel):
 
     def but(self, **changes: Any) -> Self:
         """Return this value with *changes*, validated."""
-        return self.model_validate({**dict(iter(self)), **changes})  # a field may be called "keys"
+        return self.model_validate({**vars(self), **changes})
