@@ -39,7 +39,7 @@ from tests.support.players import QUICK, Play, play
 from tests.support.plug import ANEW, ANY, OF_HTTP, OF_REDIS, Call, Fault, Plan, Plug, register
 from tests.support.stage import KEY
 
-BATCHES = {"forward": 6, "back": 2, "another": 1}
+BATCHES = {"forward": 12, "back": 4, "another": 1}
 SPANS = {
     "forward": ("start", None),
     "back": ("awaiting_approval", None),

@@ -74,7 +74,6 @@ async def away(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
             yield Away(stage, redis, *request.param)
 
 
-@pytest.mark.every_case
 async def test_whenever_redis_goes_away_people_are_told_nothing_is_lost_and_work_is_done_once(away: Away) -> None:
     stage, person = away.stage, away.stage.slack.person("U_REQUESTER")
     card = await stage.ask()
