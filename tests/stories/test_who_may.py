@@ -81,6 +81,7 @@ command hold                H         H        x      x     H       H      g    
 command unhold              H         H        x      x     H       H      g     g       f        e      b   d
 command history key:openai  x         x        x      x     x       x      g     g       f        e      b   d
 command receipt r7k2abc     x         x        x      x     x       x      g     g       f        e      b   d
+command token r7k2abc       x         S        R      x     R       R      g     g       f        e      b   d
 command help                x         x        x      x     x       x      x     x       f        x      x   x
 shortcut rotate_a_key       x         x        R      x     R       R      g     g       e        e      b   d
 shortcut rotate_a_key_here  x         x        R      x     R       R      g     g       e        e      b   d
@@ -329,6 +330,7 @@ ACTS: Mapping[str, Act] = {
     "command unhold": Act(type_in(f"unhold {KEY}"), words="No hold counts for that key."),
     "command history key:openai": Act(type_in("history key:openai"), words="Found, the newest first:"),
     "command receipt r7k2abc": Act(type_in("receipt r7k2abc"), words="It has no receipt"),
+    "command token r7k2abc": Act(type_in("token r7k2abc"), words="The token for `keyturn secret r7k2abc"),
     "command help": Act(type_in("help"), words="rotates a provider key without an outage"),
     "shortcut rotate_a_key": Act(lambda scene: scene.person.shortcut(ROTATE)),
     "shortcut rotate_a_key_here": Act(lambda scene: scene.person.shortcut(ROTATE_HERE, scene.card)),
@@ -412,7 +414,7 @@ def test_the_table_has_a_row_for_every_listener_and_every_word_and_a_cell_for_ev
     listeners = {f"{kind} {name}" for kind, name in registered()} - {f"command {COMMAND}"} - links
     buttons = {f"action {action.name.lower()}" for action in Action}
     words = {"command", "command NAME", *(f"command {word}" for word in (*WORDS, *VERBS, SEVERAL) if word != "receipt")}
-    words |= {"command history key:openai", "command receipt r7k2abc"}
+    words |= {"command history key:openai", "command receipt r7k2abc", "command token r7k2abc"}
 
     assert CELLS.keys() == ACTS.keys() == listeners | buttons | words
     assert {f"view {name}" for name in FORMS} <= listeners
@@ -661,25 +663,29 @@ async def test_what_comes_from_elsewhere_does_nothing_and_is_told(
     assert found == {name: "-" if name == "options value" else "f" for name in ACTS}
 
 
-# --- the page of an approval ---
+# --- the pages after a sign-in ---
 
-PAGE = ("action delete_old_key", "action start", "action accept_unproved")
+PAGE = {
+    **dict.fromkeys(("action delete_old_key", "action start", "action accept_unproved"), "Approving takes a sign-in"),
+    "action enter_secret": "The new secret goes onto a page",
+}
+"""By what is pressed, the words that come with a link."""
 
 
 @pytest.mark.every_case
 @pytest.mark.parametrize("name", PAGE)
-async def test_only_people_who_may_approve_get_a_link_and_only_they_get_in_by_it(redis_url: str, name: str) -> None:
+async def test_only_people_who_may_do_it_get_a_link_and_only_they_get_in_by_it(redis_url: str, name: str) -> None:
     act = ACTS[name]
     found, seen, expected = {}, {}, {}
     async with issuer_of() as issuer, stage_of(redis_url) as stage:
         populated(stage)
         port = free_port()
         stage.overrides |= {"LEASE": "60", "PORT": str(port), "APPROVAL_LINK": f"http://127.0.0.1:{port}/"}
-        stage.overrides |= issuer.settings()
+        stage.overrides |= issuer.settings() | {"SECRET_FORM": "web"}
         async with stage.front() as built:
             for who in WHO:
                 scene = await scene_of(stage, built, act, who)
-                found[who] = await outcome(scene, act._replace(words="Approving takes a sign-in"))
+                found[who] = await outcome(scene, act._replace(words=PAGE[name]))
                 expected[who] = "link" if CELLS[name][who] == "x" else CELLS[name][who]
                 link = url_in(scene.person) if found[who] == "x" else f"http://127.0.0.1:{port}/approve/link/{'A' * 43}"
                 found[who] = "link" if found[who] == "x" else found[who]
