@@ -29,7 +29,7 @@ STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--warn:#b25b00;--stop:#b3261e}
 @media(prefers-color-scheme:dark){:root{--warn:#f0a04b;--stop:#f2857d}}
 *{box-sizing:border-box}
-body{font:16px/1.5 system-ui,sans-serif;margin:0;overflow-wrap:anywhere}
+body{font:16px/1.5 system-ui,sans-serif;margin:0;overflow-wrap:anywhere;background:Canvas;color:CanvasText}
 main{max-width:44rem;margin:0 auto;padding:1.5rem 1rem 3rem}
 h1{font-size:1.35rem;line-height:1.3;margin:.25rem 0 1rem}
 h2{font-size:1rem;margin:1.75rem 0 .5rem}
@@ -47,7 +47,8 @@ label{display:block;font-weight:600;margin-top:1.25rem}
 textarea,input[type=password],input[type=text]{font:inherit;width:100%;padding:.5rem;border:1px solid var(--line);
 border-radius:4px}
 textarea{min-height:5rem}
-[aria-invalid]{border-color:var(--stop)}
+input[aria-invalid]{border-color:var(--stop)}
+.next{margin-top:1.25rem}
 button{font:inherit;font-weight:600;color:#fff;background:#1d5fa8;border:0;border-radius:4px;padding:.65rem 1.25rem;
 margin-top:1.25rem;cursor:pointer}
 button.danger{background:#b3261e}

@@ -61,7 +61,7 @@ def secret_page(asked: Asked, wrong: Wrong | None = None) -> str:
                 _text(REASON, "Reason", SEEN, (typed.why, REASON_MOST, asked.require_reason), wrong),
                 _text(TICKET, "Ticket", looks(asked.tickets), (typed.ticket, TICKET_MOST, False), wrong),
                 _text(NAME, "Name of the new key", "Everyone can see it.", (typed.name, NAME_FIELD_MOST, True), wrong),
-                f"<p><strong>What comes next:</strong> {marked(then(asked.rotation))}</p>",
+                f'<p class="next"><strong>What comes next:</strong> {marked(then(asked.rotation))}</p>',
                 "<button>Create new key</button></form>",
                 closing(Action.ENTER_SECRET, Action.ANOTHER_SECRET),
             ]

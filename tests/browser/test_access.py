@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import be, card, form, press, says, send
-from tests.support.pictures import GOLDEN
+from tests.support.pictures import GOLDEN, PAGES
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -68,6 +68,16 @@ def test_the_accessibility_checker_finds_nothing_in_any_golden_file_on_a_phone(o
         shown[name] = findings(page)
 
     assert len(messages) > 150
+    assert {name: found for name, found in shown.items() if found} == {}
+
+
+@pytest.mark.parametrize(("theme", "width"), [*product(THEMES, WIDTHS)])
+def test_the_accessibility_checker_finds_nothing_on_the_pages_after_a_sign_in(opened, theme, width):
+    page, shown = opened(path="draw", color_scheme=theme, viewport={"width": WIDTHS[width], "height": 844}), {}
+    for name, html in PAGES.items():
+        page.set_content(html())
+        shown[name] = findings(page)
+
     assert {name: found for name, found in shown.items() if found} == {}
 
 

@@ -117,6 +117,27 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_approver_must_be_allowed_by_every_policy_that_applies",
             "(self._rules.approvers,)",
         ),
+        "A page or a token gives the secret of a later question.": Guard(
+            "if attempt not in (None, rotation.attempt):",
+            "test_it_gives_nothing_once_the_rotation_has_moved_on_or_the_person_may_not_any_more",
+        ),
+        "A page or a token that was refused is tried again later.": Guard(
+            "    except KeyturnError:\n        await tickets.take(kind, name)\n        raise\n",
+            "test_it_gives_nothing_once_the_rotation_has_moved_on_or_the_person_may_not_any_more",
+        ),
+        "A token of one rotation gives the secret of another one.": Guard(
+            " or errand.rotation != rotation_id",
+            "test_a_token_is_for_its_rotation_alone_and_who_used_it_is_in_the_trail",
+        ),
+        "A secret is typed into Slack although the settings ask for a page.": Guard(
+            "if on_a_page and way is Way.FORM:",
+            "test_where_the_settings_ask_for_a_page_slacks_form_is_refused_and_a_token_is_not",
+        ),
+        "The page shows a secret again that got into another field.": Guard(
+            'return "" if holds or is_surely_secret(text) or may_be_secret(text) else text',
+            "test_a_form_shows_again_what_is_no_piece_of_a_secret",
+            "return text",
+        ),
         "A requester names the new key so that the policy of the old one does not hold for it.": Guard(
             "if (left := self._people.left_behind(rotation.plan, unique)).names:",
             "test_a_new_key_stays_under_the_policy_that_names_the_old_one",
@@ -173,6 +194,19 @@ TABLE: dict[str, dict[str, Guard]] = {
         "A sign-in that an attacker began is finished by its victim.": Guard(
             'if not hmac.compare_digest(of(sent.cookie, "state").encode(), sent.state.encode(errors="replace")):',
             "test_a_sign_in_counts_only_in_the_browser_that_began_it",
+        ),
+        "Another site sends the form of a page for who is signed in.": Guard(
+            'if not hmac.compare_digest(of(cookie, "form").encode(), token.encode(errors="replace")):',
+            "test_the_page_of_a_secret_approves_nothing_and_that_of_an_approval_takes_no_secret",
+        ),
+        "The page of a new secret approves a delete.": Guard(
+            'return "secret" if action is Action.ENTER_SECRET else "page"',
+            "test_the_page_of_a_secret_approves_nothing_and_that_of_an_approval_takes_no_secret",
+            'return "page"',
+        ),
+        "A browser, or a proxy, keeps a page.": Guard(
+            '    "Cache-Control": "no-store",\n',
+            "test_a_page_is_never_kept_framed_or_told_and_its_cookies_are_for_this_host_alone",
         ),
         "A sign-in of this morning counts for a click of now.": Guard(
             "if signed_in < asked.since - LEEWAY:",

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bot.rotation.actions import Action
+from bot.rotation.secret import Typed
+from bot.rotation.ticket import TicketPattern
 from handlers.views.page import approval
+from handlers.views.secret_page import Asked, Wrong, secret_page
 from tests.handlers import records as r
 from tests.support.documents import ROOT
 
@@ -64,6 +67,10 @@ PICTURES: Mapping[str, str] = {
 }
 
 
+OPS = TicketPattern(pattern=r"OPS-\d+")
+WRONG_TICKET = Wrong("ticket", "A ticket has to fit OPS-\\d+, and this one does not.", 409)
+
+
 def sign_in_page() -> str:
     """Return the page on which an approver approves after a sign-in."""
     return approval(
@@ -74,7 +81,14 @@ def sign_in_page() -> str:
     )
 
 
-PAGES: Mapping[str, Callable[[], str]] = {"sign-in-page": sign_in_page}
+def secret_page_again(wrong: Wrong | None = WRONG_TICKET) -> str:
+    """Return the page on which a requester gives the new secret, after a mistake."""
+    typed = Typed("", "OpenAI production (2026-11-23 r7k2abc)", "quarterly", "4412" if wrong else "")
+    asked = Asked(r.awaiting_secret(), "Requester (requester@example.com)", "0" * 32, typed, False, OPS, "")
+    return secret_page(asked, wrong)
+
+
+PAGES: Mapping[str, Callable[[], str]] = {"sign-in-page": sign_in_page, "secret-page": secret_page_again}
 """Pictures of the bot's own pages, which a browser draws as they are."""
 
 
