@@ -147,9 +147,9 @@ async def test_the_page_of_a_secret_approves_nothing_and_that_of_an_approval_tak
     record = await study.desk.save(rotation())
     cookie = await study.page(record)
 
-    with pytest.raises(WrongState, match="has been used"):
+    with pytest.raises(Refused, match="has been used"):
         await study.step_up.page(cookie)
-    with pytest.raises(WrongState, match="has been used"):
+    with pytest.raises(Refused, match="has been used"):
         await study.step_up.approve(cookie, Form(of(cookie, "form")), AT_ONCE)
     with pytest.raises(NotAllowed, match="not the one that the page showed"):
         await study.pages.give(cookie, "forged", Submitted(CANARY))
