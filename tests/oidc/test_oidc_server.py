@@ -13,7 +13,7 @@ from tests.handlers import records as r
 from tests.stories.test_step_up import link_of, put
 from tests.support.browser import Browser
 from tests.support.documents import ROOT
-from tests.support.stage import Stage, free_port, stage_of
+from tests.support.stage import NEW_SECRET, Stage, free_port, stage_of
 
 WORK = ROOT / "var/oidc"
 """`make oidc-test` installs the server here, as the lock in this folder pins it."""
@@ -63,6 +63,20 @@ async def test_the_right_person_approves_and_nobody_else(redis_url: str) -> None
         assert found == {"other": (403, False), "unverified": (403, False), "approver": (200, True)}
         (approval,) = (await stage.record()).approvals
         assert (approval.by, approval.signed_in) == ("U_APPROVER", stage.overrides["OIDC_ISSUER"])
+
+
+async def test_the_requester_gives_the_new_secret_and_nobody_else(redis_url: str) -> None:
+    async with signing_in(redis_url) as stage:
+        stage.overrides["SECRET_FORM"] = "web"
+        async with stage.front():
+            card, found = await stage.ask(), {}
+            for who in ("approver", "requester"):
+                browser = Browser()
+                begun = await browser.open(await link_of(stage, card, "U_REQUESTER", "Enter new secret"))
+                shown = await browser.sign_in(begun, who)
+                found[who] = (shown.status, "<form" in shown.page)
+            assert found == {"approver": (403, False), "requester": (200, True)}
+            assert (await browser.send(shown, secret=NEW_SECRET, name="spare")).status == 303
 
 
 async def test_a_person_who_is_signed_in_there_already_has_to_sign_in_again(redis_url: str) -> None:
