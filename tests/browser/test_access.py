@@ -72,11 +72,12 @@ def test_the_accessibility_checker_finds_nothing_in_any_golden_file_on_a_phone(o
 
 
 @pytest.mark.parametrize(("theme", "width"), [*product(THEMES, WIDTHS)])
-def test_the_accessibility_checker_finds_nothing_on_the_pages_after_a_sign_in(opened, theme, width):
-    page, shown = opened(path="draw", color_scheme=theme, viewport={"width": WIDTHS[width], "height": 844}), {}
+def test_the_accessibility_checker_finds_nothing_on_the_pages_after_a_sign_in(browser, theme, width):
+    page, shown = browser.new_page(color_scheme=theme, viewport={"width": WIDTHS[width], "height": 844}), {}
     for name, html in PAGES.items():
         page.set_content(html())
         shown[name] = findings(page)
+    page.close()
 
     assert {name: found for name, found in shown.items() if found} == {}
 
