@@ -11,7 +11,7 @@ from bot.rotation.nudges import reminded
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
 from bot.rotation.states import State
-from handlers.views import alarm, choices, evidence, exposure, holding, summary, words
+from handlers.views import alarm, choices, evidence, exposure, holding, minting, summary, words
 from handlers.views.around import NOTHING, Around
 from handlers.views.blocks import (
     MESSAGE_MOST,
@@ -124,7 +124,13 @@ def _before(rotation: Rotation, above: Above, near: list[Block]) -> list[Block]:
 
 def _after(rotation: Rotation, above: Above, around: Around) -> list[Block]:
     """Build what comes below chart and table."""
-    details = [*above.rest, *exposure.facts(rotation), *choices.others(rotation), *evidence.facts(rotation)]
+    details = [
+        *above.rest,
+        *exposure.facts(rotation),
+        *choices.others(rotation),
+        *evidence.facts(rotation),
+        *minting.facts(rotation),
+    ]
     reached = [words.also_reached(rotation.plan)] if rotation.plan.dependents and not rotation.is_over else []
     return [
         *([section("\n".join(details), DETAILS_MOST)] if details else []),

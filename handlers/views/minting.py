@@ -1,8 +1,11 @@
 """The form of **Create it for me**, and what cards say of the credentials that Keyturn has had made."""
 
+from bot.rotation.chores import setback
+from bot.rotation.minting import unwanted
+from bot.rotation.parts import Chore, Mint
 from bot.rotation.record import Rotation
 from bot.rotation.ticket import TicketPattern
-from handlers.views.blocks import Block, code, context, plain, section
+from handlers.views.blocks import Block, code, context, plain, section, sentence, visible, when
 from handlers.views.links import place_of
 from handlers.views.modal import about
 
@@ -39,3 +42,37 @@ def mint_form(
 
 def _copied(_: Rotation) -> str:
     return "nothing, as Keyturn does not know which API key there is the old one: the settings say where it is made."
+
+
+def facts(rotation: Rotation) -> list[str]:
+    """Say what was made at the provider, what of that is gone, and what is left there, one line each."""
+    place, waiting = place_of(rotation.plan.old_key), unwanted(rotation)
+    return [said for mint in rotation.mints if (said := _fact(mint, rotation, place, is_unwanted=mint in waiting))]
+
+
+def _fact(mint: Mint, rotation: Rotation, place: str, *, is_unwanted: bool) -> str:
+    name = code(mint.name)
+    if mint.stays:
+        return f"▲ {name} stays at {place}: {sentence(mint.stays)}."
+    if is_unwanted:
+        failed = setback(rotation, Chore.CLEAR)
+        why = f" {sentence(failed.why)} Trying again {when(failed.retry_at)}." if failed else ""
+        return f"▲ {name} is not deleted at {place} yet.{why}"
+    if mint.gone_at:
+        return (
+            f"{name} is deleted at {place}."
+            if mint.row
+            else f"{place} lists no {name}, an hour after it was asked for."
+        )
+    return f"Made at {place}: {name}{_details(mint)}." if mint.row else ""
+
+
+def _details(mint: Mint) -> str:
+    assert mint.row is not None
+    parts = [
+        code(mint.row.hint) if mint.row.hint else "",
+        f"copied from the old one: {', '.join(map(visible, mint.copied))}" if mint.copied else "",
+        f"not copied: {', '.join(map(visible, mint.uncopied))}" if mint.uncopied else "",
+        f"it could not be tried there ({visible(mint.untried)})" if mint.untried else "",
+    ]
+    return "".join(f", {part}" for part in parts if part)

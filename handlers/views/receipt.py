@@ -8,7 +8,7 @@ from bot.rotation.labels import WORKS, Label, label_of
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import is_accepted
 from bot.rotation.record import Approval, Rotation
-from handlers.views import evidence, exposure, revoking, watch, words
+from handlers.views import evidence, exposure, minting, revoking, watch, words
 from handlers.views.blocks import code, cut, duration, escaped, minute, sentence, shortened, when
 from handlers.views.export import name_of
 from handlers.views.links import NOWHERE, Places, revoked_at, ticket
@@ -83,6 +83,7 @@ def _people(rotation: Rotation, places: Places) -> Iterator[str]:
     assert new is not None
     yield f"Replaced {code(old.display_name)} ({code(old.id)}) with {code(new.name)} ({code(new.key_id or '')})."
     yield f"The new secret came by {way(rotation)}."
+    yield from minting.facts(rotation)
     yield f"Asked for by <@{rotation.requested_by}>, {when(rotation.requested_at)}."
     if rotation.why:
         yield f"Reason: {code(rotation.why, 300)}."

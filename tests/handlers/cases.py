@@ -190,6 +190,7 @@ UNSEEN = "AISIX does not list the passthrough routes of `production`, so somethi
 ROTATIONS: Mapping[str, Rotation] = {
     "awaiting-secret": r.awaiting_secret(),
     "awaiting-secret-from-a-provider": r.awaiting_secret(**r.BY_OPENAI),
+    "rolled-back-minted": r.rolled_back(**r.BY_OPENAI, mints=r.MINTS),
     "running-minting": r.minting(note="waiting until OpenAI takes the new credential"),
     "awaiting-secret-no-models": r.awaiting_secret(r.plan(())),
     "awaiting-secret-under-policies": r.awaiting_secret(policy=r.STRICT),

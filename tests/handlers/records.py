@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.counted import OldKeyUsage, Tally
-from bot.rotation.credentials import Ability
+from bot.rotation.credentials import Ability, Row
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
 from bot.rotation.minting import minted
 from bot.rotation.nudges import WATCH_ENDED, matters
-from bot.rotation.parts import Exposure, Nudge, PutOff, Question, Review, Revocation, Which
+from bot.rotation.parts import Exposure, Mint, Nudge, PutOff, Question, Review, Revocation, Which
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.policies import Policy
 from bot.rotation.proof import unproved
@@ -199,6 +199,17 @@ def minting(**changes: Any) -> Rotation:
     """Return a rotation whose secret the provider makes."""
     made = minted(awaiting_secret(**BY_OPENAI), f"{NAME} (2026-11-23 r7k2abc)", at(5))
     return made.but(state=State.RUNNING, started_at=at(5), **changes)
+
+
+MINTED = Row(id="key_1", name="keyturn-r7k2abc-1", hint="sk-...abcd")
+MINTS = (
+    Mint(name=MINTED.name, attempt=0, asked_at=at(5), sent="x", row=MINTED, gone_at=at(60)),
+    Mint(name="keyturn-r7k2abc-2", attempt=0, asked_at=at(6), sent="x", gone_at=at(60)),
+    Mint(name="keyturn-r7k2abc-3", attempt=0, asked_at=at(7), sent="x", row=MINTED),
+    Mint(
+        name="keyturn-r7k2abc-4", attempt=0, asked_at=at(8), sent="x", row=MINTED, stays="AISIX still has the key `x`"
+    ),
+)
 
 
 def stopped(rotation: Rotation, kind: StopKind, headline: str, sentence: str, **changes: Any) -> Rotation:
