@@ -135,12 +135,21 @@ async def _moved(rotation: Rotation, world: World) -> Rotation:
             return await _take_step(rotation, world)
 
 
+async def _pushed(rotation: Rotation, world: World) -> Rotation:
+    """Push people about what is due; approvers hear nothing of an approval that they can't give, as the key is held."""
+    after, key = nudges.pushed(rotation, world.limits.paces, world.now()), rotation.plan.old_key.id
+    with suppress(Unanswerable):
+        if nudges.reminds_of_approval(rotation, after) and (hold := await world.holds.hold_on(key, world.now())):
+            return rotation.but(held_until=hold.ends)
+    return after
+
+
 async def _beside(rotation: Rotation, world: World) -> Rotation:
     """Do what is due beside the rotation's own course; nothing of that stops it."""
     now = world.now()
     chore = aftercare.due(rotation, now)
     if chore is None:
-        return nudges.pushed(rotation, world.limits.paces, now)
+        return await _pushed(rotation, world)
     try:
         return await aftercare.aftercare(rotation, world)
     except (Unanswerable, LeaseLost):

@@ -268,6 +268,9 @@ def due_at(rotation: Rotation, paces: Paces, now: datetime) -> datetime | None:
 
 
 def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> datetime | None:
+    calendar = paces.calendar.of(rotation.channel, rotation.zone)
+    if matter.kind is Kind.APPROVAL and rotation.held_until:
+        return calendar.due(rotation.held_until, now)
     rhythm, last = RHYTHMS[matter.kind](paces), last_nudge(rotation, matter.about)
     number = last.number if last else 0
     pause = timedelta(0) if last and not number else _pause(rhythm, number)
@@ -275,7 +278,7 @@ def _due(rotation: Rotation, matter: Matter, paces: Paces, now: datetime) -> dat
         return None
     at = (last.at if last else matter.since) + pause
     is_by_day = number >= rhythm.most or not rhythm.at_any_hour
-    return paces.calendar.of(rotation.channel, rotation.zone).due(at, now) if is_by_day else at
+    return calendar.due(at, now) if is_by_day else at
 
 
 def _pause(rhythm: Rhythm, number: int) -> timedelta | None:
@@ -292,7 +295,25 @@ def pushed(rotation: Rotation, paces: Paces, now: datetime) -> Rotation:
     about = {matter.about for matter in due}
     kept = tuple(nudge for nudge in rotation.nudges if nudge.about not in about)
     new = tuple(_next(rotation, matter, now) for matter in due)
-    return rotation.but(nudges=(*kept, *new)[-KEPT:]) if new else rotation
+    held = None if any(matter.kind is Kind.APPROVAL for matter in due) else rotation.held_until
+    return rotation.but(nudges=(*kept, *new)[-KEPT:], held_until=held) if new else rotation
+
+
+def reminds_of_approval(before: Rotation, after: Rotation) -> bool:
+    """Return whether *after* has a new reminder of an approval."""
+    asked = _approval(after)
+    nudge = nudge_of(after, asked) if asked else None
+    return nudge is not None and nudge not in before.nudges
+
+
+def freed(now: datetime, rotation: Rotation) -> Rotation:
+    """Return *rotation*, whose old key is on hold no longer: approvers are told once, as soon as they may be."""
+    asked = _approval(rotation)
+    if rotation.held_until is None or asked is None:
+        return rotation.but(held_until=None)
+    others = tuple(nudge for nudge in rotation.nudges if nudge.about != asked.about)
+    again = Nudge(about=asked.about, at=now, number=0, is_hushed=is_hushed(rotation, asked.about.removeprefix(WAITS)))
+    return rotation.but(held_until=None, nudges=(*others, again)[-KEPT:])
 
 
 def _next(rotation: Rotation, matter: Matter, now: datetime) -> Nudge:

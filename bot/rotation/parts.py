@@ -293,6 +293,9 @@ class Asides(Frozen):
     acted_at: datetime | None = None
     """When somebody last did something about this rotation; None in records of older versions."""
 
+    held_until: datetime | None = None
+    """Until when approvers are not reminded, as the old key is on hold."""
+
     questions: tuple[Question, ...] = ()
     """What approvers have asked the requester, in order."""
 

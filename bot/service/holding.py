@@ -1,12 +1,14 @@
 """Holds on keys: approvers set and lift them."""
 
 import secrets
+from functools import partial
 
 from bot.rotation import secret as shape
 from bot.rotation.errors import AmbiguousKey, ApiError, UnknownKey, WrongState
 from bot.rotation.holds import KeyHold, end_of
 from bot.rotation.inventory import Inventory, ProviderKey
 from bot.rotation.lookup import find_key
+from bot.rotation.nudges import freed
 from bot.rotation.policy import check_may_hold
 from bot.rotation.record import Rotation
 from bot.service.verbs import LooksLikeSecret, Verbs, audited, away, event, publishable
@@ -64,8 +66,14 @@ class Holding(Verbs):
         if hold is None:
             raise WrongState("No hold counts for that key.")
         await self._store.lift_hold(hold.key_id, event(by, "lifted the hold", hold.reason), at=self._now())
-        await self._shown_again(hold.key_id)
+        for rotation in await self._shown_again(hold.key_id):
+            if rotation.held_until:
+                told = by, "lifted the hold", hold.reason
+                await self._jobs.advance(await self._note(partial(self.load, rotation.id), self._freed, *told))
         return hold
+
+    def _freed(self, rotation: Rotation) -> Rotation:
+        return freed(self._now(), rotation)
 
     async def _hold_on(self, asked: str) -> KeyHold | None:
         """Return a hold by the id or name of its key, which AISIX may not list any more, or as the command finds it."""

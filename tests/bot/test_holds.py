@@ -1,19 +1,22 @@
 """A hold keeps a key from being deleted, whenever it is set and whoever asks."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
+from bot.engine import due_at, move
 from bot.rotation import audit
 from bot.rotation.errors import BadInput, NotAllowed, Unanswerable, WrongState
 from bot.rotation.holds import KeyHold, OnHold, end_of, unreadable
 from bot.rotation.record import KEY_STAYS
 from bot.rotation.states import State
 from bot.service.verbs import LooksLikeSecret
+from bot.steps.world import World
 from bot.storage.records import Store
 from tests.bot.test_carrying import ASKED, MOVED, Room
 from tests.bot.test_pressing import NEW_SECRET, waiting
-from tests.bot.values import EVENT, NAMESPACE, NOW, back, later
+from tests.bot.values import EVENT, NAMESPACE, NOW, back, later, limits
 
 TODAY = NOW.date()
 DAY = timedelta(days=1)
@@ -138,6 +141,23 @@ async def test_a_roll_back_leaves_a_new_key_that_is_on_hold(tenancy):
 async def held(desk, key_id: str = "pk_old", by: str = "U_APPROVER", **given: str):
     usual = {"name": "OpenAI production", "reason": "an audit", "until": TODAY.isoformat()}
     return await desk.service.hold(key_id, *(usual | given).values(), by=by)
+
+
+async def test_approvers_are_not_reminded_while_the_key_is_on_hold_and_hear_once_that_it_is_over(desk):
+    await held(desk)
+    world: Any = World(None, None, None, limits(), lambda: NOW + DAY / 2, holds=desk.store)  # nothing of it is called
+    asked = await desk.save(waiting(asked_at=NOW))
+    kept = await move(asked, world)
+
+    assert (kept.nudges, kept.held_until) == ((), hold_on("pk_old").ends)
+    assert due_at(kept, limits(), NOW + DAY / 2) == kept.held_until
+    saved = await desk.store.save(kept, EVENT, at=NOW)
+    await desk.service.unhold("pk_old", by="U_APPROVER")
+    lifted = await desk.store.load(saved.id)
+    told = await move(lifted, world)
+    assert (lifted.held_until, due_at(lifted, limits(), NOW)) == (None, NOW)
+    assert [nudge.number for nudge in told.nudges] == [1]
+    assert await move(told, world) is told
 
 
 async def test_delete_old_key_is_refused_while_the_key_is_on_hold(desk):

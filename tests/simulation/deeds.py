@@ -17,7 +17,7 @@ from bot.rotation.policy import (
 )
 from bot.rotation.record import Rotation
 from bot.rotation.secret import Submitted, Typed
-from bot.rotation.starting import shown_at_start
+from bot.rotation.starting import asked_at_start
 from bot.rotation.states import State
 from sandbox.aisix import ProviderKey
 from tests.simulation.clockwork import Actor
@@ -158,7 +158,8 @@ def start(town: Town, shown: Rotation, who: str) -> None:
     """Press Start; the click may be delivered once more."""
     town.clicks += town.random.random() < 0.9
     click = f"click-{town.clicks}"
-    work = town.service.start_moving(shown.id, by=who, pressed=JUST_NOW, click=click, shown=shown_at_start(shown))
+    mark = asked_at_start(shown)
+    work = town.service.start_moving(shown.id, by=who, pressed=JUST_NOW, click=click, shown=mark, reason="it is known")
     town.begin(Actor("start moving", shown.id, who), work)  # type: ignore[arg-type]
 
 
