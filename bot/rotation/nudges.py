@@ -111,8 +111,9 @@ def _leak(rotation: Rotation) -> Matter | None:
 
 
 def _review(rotation: Rotation) -> Matter | None:
+    """A review that is due; as long as the exposed key is to be revoked, the reminders of that have it too."""
     at = rotation.ended_at or rotation.deleted_at
-    if at is None or not exposure.review_is_due(rotation):
+    if at is None or rotation.is_owed or not exposure.review_is_due(rotation):
         return None
     return Matter(Kind.REVIEW, f"waits:review:{at.isoformat()}", _since(rotation, at), Whom.REQUESTER)
 

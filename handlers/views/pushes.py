@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from bot.rotation.actions import Action
 from bot.rotation.attention import harm, occasion
+from bot.rotation.exposure import review_is_due
 from bot.rotation.nudges import Kind, Whom, harmful, is_taken, matters, nudge_of
 from bot.rotation.parts import OnIt
 from bot.rotation.record import Rotation
@@ -79,7 +80,8 @@ def _review(rotation: Rotation, _approvers: str, _escalation: str) -> str:
 
 
 def _revocation(rotation: Rotation, _approvers: str, _escalation: str) -> str:
-    return f": {revoking.task(rotation)}\nIt is due: *{Action.REVOKED.value}* on the card stops these messages."
+    review = f" *{Action.REVIEW.value}* waits there too." if review_is_due(rotation) else ""
+    return f": {revoking.task(rotation)}\nIt is due: *{Action.REVOKED.value}* on the card stops these messages.{review}"
 
 
 REMINDERS: Mapping[Kind, Callable[[Rotation, str, str], str]] = {

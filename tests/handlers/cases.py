@@ -471,7 +471,13 @@ MESSAGES: Mapping[str, Case] = {
     "reply-rolled-back-expired": told(r.rolled_back(ended_by=None, parked_at=r.at(259_241)), "rolled-back"),
     "direct-leak": beside(r.exposed(r.awaiting_secret())),
     "reply-reminder-leak": told(r.nudged(r.exposed(r.awaiting_secret()), 1200), "reminder"),
-    "reply-reminder-review": told(r.nudged(r.exposed(r.completed_after_watch()), 90_000), "reminder:review"),
+    "reply-reminder-review": told(
+        r.nudged(r.exposed(r.completed_after_watch()).but(revocation=r.revocation(**r.REVOKED)), 90_000),
+        "reminder:review",
+    ),
+    "reply-reminder-revocation-and-review": told(
+        r.nudged(r.exposed(r.completed_after_watch()), 90_000), "reminder:revocation"
+    ),
     "exposed-taken": lambda: card(r.exposed(r.running("verify")).but(on_it=OnIt(by=r.APPROVER, at=r.at(60)))).content,
     "direct-page": beside(r.in_trouble(r.watched())),
     "direct-approval-wanted": beside(r.awaiting_approval()),
