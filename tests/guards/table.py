@@ -1123,6 +1123,22 @@ TABLE: dict[str, dict[str, Guard]] = {
             'can carry.")\n    return "".join(f"/{part}"',
         ),
     },
+    "A secret that the provider makes": {
+        "The clean-up deletes at the provider the credential that AISIX is about to get.": Guard(
+            "return mint == present(rotation) and not (mint.lost or is_over)",
+            "test_what_is_refused_at_its_own_provider_is_deleted_and_another_one_made_on_request",
+            "return False",
+        ),
+        "The clean-up deletes at the provider a credential whose key AISIX still has.": Guard(
+            "    if wait := await _holds(rotation, mint, world):\n        return noted(rotation, wait)\n",
+            "test_a_credential_whose_key_stays_in_aisix_is_left_to_people",
+            "",
+        ),
+        "A provider whose answer was lost is asked for a second credential of the same name.": Guard(
+            "if not _is_mine(mint.sent, rotation, world):",
+            "test_no_plug_leaves_a_credential_behind_or_takes_one_that_is_used",
+        ),
+    },
 }
 
 GUARDS = [guard._replace(prevents=prevents) for part in TABLE.values() for prevents, guard in part.items()]
