@@ -26,7 +26,7 @@ from bot.limits import limits_of, rules_of
 from bot.providers import AtProviders
 from bot.rotation.errors import ApiError, Unanswerable
 from bot.rotation.people import NOBODY, Directory, People, Rules
-from bot.rotation.ports import NO_HOLDS, KeyHolds
+from bot.rotation.ports import NO_HOLDS, NO_OWNERS, KeyHolds, RowOwners
 from bot.service import RotationService
 from bot.settings import Settings
 from bot.sign_in import doors_of
@@ -72,13 +72,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-async def world_of(
+async def world_of(  # noqa: PLR0913, PLR0917 - what a process has
     settings: Settings,
     now: Callable[[], datetime],
     stack: AsyncExitStack,
     people: People = NOBODY,
     credentials: Credentials | None = None,
     holds: KeyHolds = NO_HOLDS,
+    owners: RowOwners = NO_OWNERS,
 ) -> World:
     """Open the services that a rotation uses, until *stack* is closed; without *people*, no approval counts."""
     control_plane = await stack.enter_async_context(control_plane_of(settings, credentials))
@@ -98,6 +99,7 @@ async def world_of(
         people=people,
         holds=holds,
         providers=AtProviders(settings.providers, now),
+        owners=owners,
     )
 
 
@@ -182,7 +184,7 @@ async def parts(settings: Settings, now: Callable[[], datetime] | None = None) -
         queue = await queue_at(url, store.namespace, settings, stack)
         rules = rules_of(settings)
         people = People(directory_of(slack, team), rules)
-        world = await world_of(settings, now, stack, people, credentials, store)
+        world = await world_of(settings, now, stack, people, credentials, store, store)
         carrier = carrier_of(redis, store.namespace, world, team)
         await carrier.begin()
         announcer = SlackAnnouncer(

@@ -33,6 +33,7 @@ def limits_of(settings: Settings) -> Limits:
         stop_reminder=settings.stop_reminder,
         calendar=settings.calendar,
         revoke_within=settings.revoke_within,
+        revoke_grace=settings.revoke_grace,
     )
 
 

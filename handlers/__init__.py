@@ -21,6 +21,7 @@ from handlers.views.holding import HOLD_FORM
 from handlers.views.links import LINKS
 from handlers.views.minting import MINT_FORM
 from handlers.views.modal import ACCEPTANCE_FORM, PICKER, SECRET_FORM, TAKE_BACK_FORM, VALUE
+from handlers.views.there_forms import REVOKE_FORM, ROW_FORM
 from handlers.workspace import FOREIGN, Workspace
 
 FORMS: dict[str, Callable[..., Awaitable[None]]] = {
@@ -37,6 +38,8 @@ FORMS: dict[str, Callable[..., Awaitable[None]]] = {
     QUESTION_FORM: modals.ask_requester,
     ANSWER_FORM: modals.answer_approver,
     NOT_NEEDED_FORM: modals.say_not_needed,
+    REVOKE_FORM: modals.revoke_there,
+    ROW_FORM: modals.choose_row,
     BATCH_FORM: modals.begin_batch,
     HOLD_FORM: modals.hold_key,
     EXPOSURE_FORM: modals.report_exposure,

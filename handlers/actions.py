@@ -17,7 +17,7 @@ from handlers.answers import Answers, Asker
 from handlers.batches import approve_ready, end_batch, go_on
 from handlers.commands import start
 from handlers.errors import CHOOSE_KEY, answered
-from handlers.forms import Forms, another_form_of, mint_form_of, press_again, secret_form_of
+from handlers.forms import Forms, another_form_of, mint_form_of, press_again, press_again_at, secret_form_of
 from handlers.history import open_history
 from handlers.payload import channel_of, number_of, person_of, text
 from handlers.picking import from_anywhere, listed_key
@@ -33,6 +33,8 @@ from handlers.views.home import HOME_HISTORY, HOME_PICK, HOME_ROTATE
 from handlers.views.links import GIVE, SIGN_IN, give_secret, sign_in
 from handlers.views.modal import SEVERAL_KEYS, acceptance_form
 from handlers.views.talk import QUESTION
+from handlers.views.there import label
+from handlers.views.there_forms import revoke_form, row_form
 
 Json = dict[str, Any]
 Listener = Callable[..., Awaitable[None]]
@@ -199,6 +201,32 @@ async def delete_old_key(
 
 
 @answered
+async def revoke_there(
+    ack: AsyncAck,
+    action: Json,
+    body: Json,
+    rotations: RotationService,
+    forms: Forms,
+    answers: Answers,
+    pressed: Pressed,
+) -> None:
+    """Look at the provider, and open the form that shows what is known and asks to confirm."""
+    await ack()
+    seen = await rotations.offer_revoke(text(action, "value"), by=person_of(body), pressed=pressed)
+    await forms.open(text(body, "trigger_id"), revoke_form(*seen), press_again_at(label(seen.rotation)))
+
+
+@answered
+async def choose_row(
+    ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
+) -> None:
+    """Open the form that lists what the provider has."""
+    await ack()
+    listed = await rotations.offer_rows(text(action, "value"), by=person_of(body))
+    await forms.open(text(body, "trigger_id"), row_form(*listed), press_again(Action.CHOOSE_ROW))
+
+
+@answered
 async def answer(
     ack: AsyncAck, action: Json, body: Json, rotations: RotationService, forms: Forms, answers: Answers
 ) -> None:
@@ -243,6 +271,9 @@ LISTENERS = {
     Action.ASK: opening(Action.ASK, RotationService.offer_question, question_form),
     Action.ANSWER: answer,
     Action.REVOKED: pressing(RotationService.revoked),
+    Action.REVOKE_THERE: revoke_there,
+    Action.CHOOSE_ROW: choose_row,
+    Action.ENABLE_AGAIN: pressing(RotationService.enable_again),
     Action.NOT_NEEDED: opening(Action.NOT_NEEDED, RotationService.offer_not_needed, not_needed_form),
     Action.ON_IT: pressing(RotationService.on_it),
     Action.EXPOSED: opening(Action.EXPOSED, RotationService.offer_exposure, exposure_form),

@@ -49,6 +49,7 @@ from handlers.views.modal import (
     notice,
     option,
 )
+from handlers.views.there_forms import ROW
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -238,6 +239,28 @@ async def say_not_needed(ack: AsyncAck, view: Json, body: Json, rotations: Rotat
     reason = typed(view, REASON, VALUE)
     work = rotations.not_needed(said(view.get("private_metadata")), reason, by=person_of(body))
     await taken(ack, work, REASON, late=f"{SLOW}, or press again.")
+
+
+async def revoke_there(
+    ack: AsyncAck,
+    view: Json,
+    body: Json,
+    rotations: RotationService,
+    answers: Answers,
+    background: Background,
+    pressed: Pressed,
+) -> None:
+    """Approve the revocation at the provider, for what the form showed."""
+    rotation_id, _, shown = said(view.get("private_metadata")).partition(" ")
+    by, reason = person_of(body), typed(view, REASON, VALUE)
+    work = rotations.revoke_there(rotation_id, reason, by=by, pressed=pressed, shown=shown)
+    await taken(ack, _in_time(work, by, answers, background), REASON, late=f"{SLOW}, or press again.")
+
+
+async def choose_row(ack: AsyncAck, view: Json, body: Json, rotations: RotationService) -> None:
+    """Take the word of an approver for which credential it is."""
+    work = rotations.choose_row(said(view.get("private_metadata")), picked(view, ROW, VALUE), by=person_of(body))
+    await taken(ack, work, ROW, late=f"{SLOW}, or press again.")
 
 
 async def report_exposure(

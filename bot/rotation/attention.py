@@ -160,6 +160,8 @@ def gist(rotation: Rotation) -> str:
     pushes = f"{[nudge.at for nudge in rotation.nudges]}/{rotation.on_it and rotation.on_it.at}"
     people = f"{len(rotation.approvals)}/{len(rotation.voids)}/{pushes}/{rotation.stale_at}/{rotation.parked_at}"
     task = f"/{rotation.is_owed}" if rotation.revocation else ""
+    there = rotation.revocation.there if rotation.revocation else None
+    task += f"/{there.phase}/{there.stopped}" if there else ""
     said = (len(rotation.questions), len(open_questions(rotation)), [one.at.isoformat() for one in rotation.put_off])
     task += f"/{said}" if rotation.questions or rotation.put_off else ""
     leak = f"/{rotation.review is not None}" if rotation.exposed else ""

@@ -6,11 +6,14 @@ A provider that does not answer, or refuses, never stops a rotation: the chore i
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from bot.rotation import minting
+from bot.rotation import minting, revoking
 from bot.rotation.parts import Chore, Setback
 from bot.rotation.record import Rotation
 
-WANTED: dict[Chore, Callable[[Rotation], datetime | None]] = {Chore.CLEAR: minting.clear_at}
+WANTED: dict[Chore, Callable[[Rotation], datetime | None]] = {
+    Chore.REVOKE: revoking.wanted,
+    Chore.CLEAR: minting.clear_at,
+}
 """From when on each chore is to be done; None where there is nothing to do."""
 
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)

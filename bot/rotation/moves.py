@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 
-from bot.rotation import chores, minting
+from bot.rotation import chores, minting, revoking
 from bot.rotation.nudges import pushes
 from bot.rotation.parts import Chore
 from bot.rotation.record import Rotation
 
 EXPIRED = "nobody approved in time"
 
-SAID: dict[Chore, Callable[[Rotation, Rotation], str]] = {Chore.CLEAR: minting.cleared}
+SAID: dict[Chore, Callable[[Rotation, Rotation], str]] = {
+    Chore.REVOKE: revoking.said,
+    Chore.CLEAR: minting.cleared,
+}
 """For each chore, what it has done between two versions of a record; empty if nothing."""
 
 

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from bot.rotation import exposure
 from bot.rotation.attention import began_at, occasion, open_troubles, pages
 from bot.rotation.hours import Calendar
-from bot.rotation.parts import Nudge
+from bot.rotation.parts import Nudge, Phase
 from bot.rotation.record import Rotation
+from bot.rotation.revoking import fails_long, is_under_way
 from bot.rotation.states import State
 
 KEPT = 20
@@ -151,8 +152,11 @@ def _approval(rotation: Rotation) -> Matter | None:
 def _revocation(rotation: Rotation) -> Matter | None:
     """A credential that has to be revoked: the end has told of it, and from the due date on it is overdue."""
     task = rotation.revocation
-    if task is None or not task.is_open or _harm(rotation):
+    if task is None or not task.is_open or _harm(rotation) or (is_under_way(rotation) and not fails_long(rotation)):
         return None
+    if task.there and task.there.phase is Phase.STOPPED:
+        at = task.there.since
+        return Matter(Kind.REVOCATION, f"waits:revocation:{at.isoformat()}", _since(rotation, at), Whom.REQUESTER)
     told = last_nudge(rotation, WATCH_ENDED)
     since = _since(rotation, max(task.due_at, told.at + HOUR) if told else task.due_at)
     return Matter(Kind.REVOCATION, f"waits:revocation:{task.due_at.isoformat()}", since, Whom.REQUESTER)

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bot.rotation.counted import Tally
-from bot.rotation.credentials import Row
+from bot.rotation.credentials import Row, Usage
 from bot.rotation.frozen import Frozen
 from bot.rotation.states import StepName
 from bot.rotation.stops import StopKind
@@ -210,6 +210,62 @@ class Which(StrEnum):
     NEW = "new"
 
 
+class Phase(StrEnum):
+    """How far a revocation at the provider has come; `PHASES` of `revoking.py` says what is done in each."""
+
+    ASKED = "asked"
+    """It is to be disabled, or deleted where the provider can't disable."""
+
+    DISABLED = "disabled"
+    """It waits, so that people can notice who fails."""
+
+    ENDING = "ending"
+    """It is to be deleted."""
+
+    PROVING = "proving"
+    """The provider took the delete, and is asked again."""
+
+    STOPPED = "stopped"
+    """Something speaks against it: a person decides."""
+
+    ENABLING = "enabling"
+    """It is to be enabled again."""
+
+
+class Look(Frozen):
+    """What the provider said of the use of a credential since the models had left it."""
+
+    at: datetime
+    since: datetime
+    usage: Usage
+
+
+class There(Frozen):
+    """A revocation at the provider that somebody has asked for."""
+
+    row: Row
+    phase: Phase
+    since: datetime
+    """Since when it is in this phase."""
+
+    approvals: tuple[Approval, ...]
+    """Who asked for it; the flags are the doubts that they were shown."""
+
+    due_at: datetime | None = None
+    """When the next thing is to be done."""
+
+    look: Look | None = None
+    disabled_at: datetime | None = None
+    gone: int = 0
+    """How often in a row the provider has said since the delete that it is gone."""
+
+    stopped: str = ""
+    """What speaks against going on, as one sentence."""
+
+    by_itself: bool = False
+    """Because of a leak; what speaks of use did not stop it."""
+
+
 class Revocation(Frozen):
     """The task to revoke a credential at its provider: AISIX has no use for it any more, and it still works there."""
 
@@ -224,6 +280,16 @@ class Revocation(Frozen):
     ended_by: str = ""
     reason: str = ""
     """Why it need not be revoked, says an approver; empty if it was."""
+
+    approvals: tuple[Approval, ...] = ()
+    """Who asked for the revocation at the provider while it takes more people."""
+
+    there: There | None = None
+    """The revocation at the provider by Keyturn; None while nobody has asked for it, and in older records."""
+
+    enabled_at: datetime | None = None
+    enabled_by: str = ""
+    """When it was enabled again, and who asked for that; empty for a roll back."""
 
     @property
     def is_open(self) -> bool:
@@ -307,6 +373,12 @@ class Asides(Frozen):
 
     withdrawn: tuple[str, ...] = ()
     """The names in AISIX of new keys whose secrets people gave, and took back: nothing uses these secrets."""
+
+    old_row: Row | None = None
+    """The old key's credential at its provider, from the rotation that made the key, or as an approver chose it."""
+
+    old_row_by: str = ""
+    """The approver who chose it; empty if Keyturn knew."""
 
     revocation: Revocation | None = None
     """The task to revoke a credential at its provider; None before there is one, and if an older version ended it."""

@@ -18,6 +18,7 @@ from bot.rotation.nudges import harmful, leaking
 from bot.rotation.plan import AffectedModel
 from bot.rotation.proof import unproved
 from bot.rotation.record import Rotation
+from bot.rotation.revoking import OF_A_TASK, offers
 from bot.rotation.states import MEANING, State, Track
 from bot.rotation.stops import HELP
 from bot.rotation.talking import talk
@@ -97,12 +98,8 @@ def _useful(rotation: Rotation) -> tuple[Action, ...]:
     What moves no rotation comes last: a task, also of a rotation that is over, what people say to each other, and
     what is pressed once: the report of a leak, or its review.
     """
-    task = OF_A_TASK if rotation.is_owed else ()
-    return (*_for_the_rotation(rotation), *task, *talk(rotation), *_of_a_leak(rotation))
+    return (*_for_the_rotation(rotation), *offers(rotation), *talk(rotation), *_of_a_leak(rotation))
 
-
-OF_A_TASK = (Action.REVOKED, Action.NOT_NEEDED)
-"""The buttons of a credential that is still to be revoked at its provider."""
 
 BESIDE = frozenset({Action.NOT_YET, Action.ASK, Action.ANSWER, *OF_A_TASK})
 """The buttons that move no rotation."""

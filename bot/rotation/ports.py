@@ -178,6 +178,24 @@ class NoHolds:
 NO_HOLDS = NoHolds()
 
 
+class RowOwners(Protocol):
+    """Tells which keys have a credential. Raises `Unanswerable` if that is unknown."""
+
+    async def is_shared(self, rotation: Rotation, row_id: str) -> bool:
+        """Return whether a key other than that of *rotation*'s task may be in use with the credential *row_id*."""
+
+
+class NoOwners:
+    """The owners in a process that has no store: it can't tell, so it revokes nothing."""
+
+    async def is_shared(self, _: Rotation, __: str) -> bool:
+        """Refuse."""
+        raise Unanswerable(NO_STORE)
+
+
+NO_OWNERS = NoOwners()
+
+
 class Unheld:
     """No lease at all: actions that need one are refused."""
 

@@ -16,7 +16,7 @@ from bot.rotation import audit
 from bot.rotation.audit import Fault
 from bot.rotation.finding import Acceptance
 from bot.rotation.labels import label_of
-from bot.rotation.parts import Way
+from bot.rotation.parts import Revocation, Way
 from bot.rotation.plan import AffectedModel
 from bot.rotation.record import Approval, Replacement, Rotation
 from bot.rotation.revocation import left_too
@@ -135,7 +135,17 @@ def _task(rotation: Rotation) -> dict[str, Any]:
     ended = {"by": task.ended_by, "at": _at(task.ended_at), **({"not_needed": task.reason} if task.reason else {})}
     known: dict[str, Any] = {"credential": task.which, "owner": task.owner, "due_at": _at(task.due_at)}
     known |= {"also": list(too)} if (too := left_too(rotation)) else {}
-    return {"revocation": {**known, "ended": None if task.is_open else ended}}
+    return {"revocation": {**known, **_there(task), "ended": None if task.is_open else ended}}
+
+
+def _there(task: Revocation) -> dict[str, Any]:
+    """Return what Keyturn did at the provider; others have no such field."""
+    there = task.there
+    if there is None:
+        return {}
+    asked = [{"by": one.by, "at": _at(one.at), **_given(one, "reason")} for one in there.approvals]
+    known = {"id": there.row.id, "hint": there.row.hint, "phase": there.phase, "disabled_at": _at(there.disabled_at)}
+    return {"at_the_provider": {**known, "asked": asked, "because_of_a_leak": there.by_itself}}
 
 
 def _leak(rotation: Rotation) -> dict[str, Any]:

@@ -277,6 +277,11 @@ class Cause(Enum):
         "a model does not answer on the old key",
         "Pointed back at the old key, but {models} does not answer: {reason}.",
     )
+    STAYS_DISABLED = (
+        StopKind.TROUBLE,
+        "the old key is disabled at its provider",
+        "No model was pointed back: the old key is disabled at its provider, and can't be enabled. {error}",
+    )
     STEP_REFUSED = (StopKind.TROUBLE, "AISIX refused a step", "{error}")
     NO_ANSWER = (StopKind.TROUBLE, "no usable answer", "{trouble} Keyturn has tried for {time}.")
     NO_PROGRESS = (StopKind.TROUBLE, "a step does not get on", "Nothing has changed for {time}: {note}")

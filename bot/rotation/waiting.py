@@ -50,10 +50,13 @@ CHECKS: Mapping[Action, Check] = {
     Action.REVIEW: check_may_steer,
     Action.REVOKED: check_may_steer,
     Action.NOT_NEEDED: _accepts,
+    Action.REVOKE_THERE: _accepts,
+    Action.CHOOSE_ROW: _accepts,
+    Action.ENABLE_AGAIN: check_may_steer,
 }
 """Who may press each button, as a click on the card would check it; a test checks that none is missing."""
 
-AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN, Action.EXPOSED})
+AT_WILL = frozenset({Action.CANCEL, Action.ROLL_BACK, Action.VERIFY_AGAIN, Action.EXPOSED, Action.ENABLE_AGAIN})
 """The buttons that nobody has to press, unless the rotation is stopped, or offers nothing else before an approval."""
 
 TALK = frozenset({Action.NOT_YET, Action.ASK})

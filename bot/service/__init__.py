@@ -5,6 +5,7 @@ from bot.service.exposures import Exposures
 from bot.service.holding import Holding
 from bot.service.homes import Homes
 from bot.service.minting import Minting
+from bot.service.revoking import Revoking
 from bot.service.talk import Talk
 from bot.service.tasks import Tasks
 from bot.service.verbs import BeingRotated, LooksLikeSecret
@@ -12,5 +13,5 @@ from bot.service.verbs import BeingRotated, LooksLikeSecret
 __all__ = ["BeingRotated", "LooksLikeSecret", "RotationService"]
 
 
-class RotationService(Batching, Minting, Exposures, Talk, Tasks, Homes, Holding):
+class RotationService(Batching, Minting, Exposures, Talk, Tasks, Revoking, Homes, Holding):
     """The verbs. All of them raise `Refused` with one sentence for the person who asked."""

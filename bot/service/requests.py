@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from bot.rotation import secret as shape
+from bot.rotation.credentials import Row
 from bot.rotation.errors import (
     AmbiguousKey,
     ApiError,
@@ -139,6 +140,7 @@ class Requests(Verbs):
         if policy.names:
             await self._people.check_may_begin(by, policy)
         provider = self._providers.of(key)
+        row = await self._row_of(key) if provider else None
         rotation = Rotation(
             id=new_id(),
             team=team,
@@ -151,6 +153,7 @@ class Requests(Verbs):
             policy=policy,
             account=provider.name if provider else "",
             abilities=tuple(sorted(provider.abilities)) if provider else (),
+            old_row=row,
             approvals_required=max(self._rules.approvals_required, policy.approvals),
             self_approval=self._rules.self_approval,
         )
@@ -167,6 +170,13 @@ class Requests(Verbs):
         tagged = await self._store.load(tag.rotation) if tag and tag.rotation in await self._store.open_ids() else None
         others += [tagged] if tagged else []
         return next((other for other in others if other.concerns(key)), None)
+
+    async def _row_of(self, key: ProviderKey) -> Row | None:
+        """Return the credential of *key* at its provider, if the rotation that made the key knows it."""
+        tag = tag_of(key.display_name)
+        earlier = await self._store.load(tag.rotation) if tag else None
+        made = earlier.replacement if earlier else None
+        return made.row if made and made.key_id == key.id else None
 
     async def _held(self, holder: str) -> WrongState:
         """Say why a key is not free: *holder* is rotating it, or has replaced it."""

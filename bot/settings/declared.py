@@ -260,6 +260,10 @@ class Settings(StoreSettings):
         timedelta(days=1), description="how long an API key that is no longer used may still work at its provider"
     )
 
+    revoke_grace: Limit = Field(
+        timedelta(days=1),
+        description="how long an API key stays disabled at its provider, if it can do that, before it is deleted",
+    )
     exposed_revoke_within: Limit = Field(
         timedelta(hours=2), description="by when after its report an exposed key must be revoked at the provider"
     )

@@ -8,9 +8,13 @@ from bot.rotation.errors import ApiError, Uncertain
 from bot.rotation.parts import Chore
 from bot.rotation.record import Rotation
 from bot.steps.clear import clear
+from bot.steps.revoking import revoke
 from bot.steps.world import World
 
-DO: dict[Chore, Callable[[Rotation, World], Awaitable[Rotation]]] = {Chore.CLEAR: clear}
+DO: dict[Chore, Callable[[Rotation, World], Awaitable[Rotation]]] = {
+    Chore.REVOKE: revoke,
+    Chore.CLEAR: clear,
+}
 """What does each chore; its first line may assume that the chore is due. An `ApiError` has it tried again."""
 
 

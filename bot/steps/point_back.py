@@ -10,11 +10,14 @@ from bot.steps.inventory import models_on, whole_inventory
 from bot.steps.outcomes import Done, Outcome, Wait
 from bot.steps.pointing import point
 from bot.steps.refusals import no_way_back
+from bot.steps.revoking import enabled_first
 from bot.steps.world import World
 
 
 async def point_back(rotation: Rotation, world: World) -> Outcome:
     """Point every planned model that this rotation moved back at the old key; leave the others alone."""
+    if (ready := await enabled_first(rotation, world)) != rotation:
+        return Wait(ready, "the old key works at its provider again")
     inventory = await whole_inventory(rotation, world)
     there = models_on(inventory, rotation.own_keys(inventory.keys))
     there |= {model.id for model in inventory.models if model.provider_key in (*rotation.made, *rotation.names)}

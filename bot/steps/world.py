@@ -10,7 +10,19 @@ from bot.rotation.credentials import NO_PROVIDERS, Providers
 from bot.rotation.hours import Calendar
 from bot.rotation.nudges import Paces
 from bot.rotation.people import NOBODY
-from bot.rotation.ports import NO_HOLDS, UNHELD, Clock, ControlPlane, Gateways, Hold, KeyHolds, Reviewer, StatusPages
+from bot.rotation.ports import (
+    NO_HOLDS,
+    NO_OWNERS,
+    UNHELD,
+    Clock,
+    ControlPlane,
+    Gateways,
+    Hold,
+    KeyHolds,
+    Reviewer,
+    RowOwners,
+    StatusPages,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class Limits:
     approval_reminder: timedelta
     approval_expiry: timedelta
     revoke_within: timedelta
+    revoke_grace: timedelta
     after_expiry: Literal["park", "roll-back"]
     page_after: timedelta
     stop_reminder: timedelta
@@ -63,6 +76,7 @@ class World:
     """The lease on the rotation."""
 
     holds: KeyHolds = NO_HOLDS
+    owners: RowOwners = NO_OWNERS
     providers: Providers = NO_PROVIDERS
     pocket: dict[str, SecretStr] = field(default_factory=dict)
     """By the names of credentials, secrets that were minted and that AISIX has not been sent yet.

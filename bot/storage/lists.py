@@ -1,6 +1,7 @@
 """Lists of rotations: what is under way, due or recent, read in batches and in pages."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from bot.rotation.history import Outline, Wanted
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.naming import tag_of
 from bot.rotation.record import Rotation
+from bot.rotation.revoking import shares
 from bot.storage.namespace import Namespace
 from bot.storage.outage import answering
 from bot.storage.reading import readable
@@ -153,6 +155,24 @@ class Lists:
         async with answering():
             ids = await self._redis.zrange(self.key("revocations"), 0, most - 1)
         return [rotation for rotation in await self._load_all(ids) if rotation.is_owed]
+
+    async def is_shared(self, rotation: Rotation, row_id: str) -> bool:
+        """Return whether the record of another rotation knows a key in use with the same credential at its provider.
+
+        A record that has this id and can't be read counts.
+        """
+        async with answering():
+            ids = await self._redis.zrange(self.key("all"), 0, -1)
+        for begin in range(0, len(ids), RECORDS):
+            async with answering():
+                found = await self._redis.mget([self.key("rotation", id_) for id_ in ids[begin : begin + RECORDS]])
+            for record in filter(None, found):
+                if json.dumps(row_id)[1:-1] in record:
+                    other = readable(record)
+                    if other is None or shares(rotation, other, row_id):
+                        return True
+            await asyncio.sleep(0)
+        return False
 
     async def _load_all(self, ids: Iterable[str]) -> list[Rotation]:
         """Return those records of *ids* that are readable and ours."""

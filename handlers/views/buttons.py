@@ -11,6 +11,7 @@ from bot.rotation.record import Rotation
 from bot.rotation.revocation import left_too
 from bot.rotation.starting import asked_at_start
 from bot.rotation.states import State
+from handlers.views import there
 from handlers.views.blocks import Block, actions, button, confirm, visible
 from handlers.views.callers import is_moving
 
@@ -38,7 +39,8 @@ SEEN: Mapping[State, Callable[[Rotation], str]] = {
 def press(action: Action, rotation: Rotation) -> Block:
     """Build the button for *action*; it carries only the rotation's id."""
     ask = _confirm(action, rotation)
-    return button(action.value, action.name.lower(), rotation.id, style=_style(action, rotation), confirm=ask)
+    label = there.label(rotation) if action is Action.REVOKE_THERE else action.value
+    return button(label, action.name.lower(), rotation.id, style=_style(action, rotation), confirm=ask)
 
 
 def _style(action: Action, rotation: Rotation) -> str | None:
@@ -61,14 +63,23 @@ def _confirm(action: Action, rotation: Rotation) -> Block | None:
         return confirm("Roll back?", _roll_back_text(rotation), "Roll back", "Not now")
     if action is Action.VERIFY_AGAIN:
         return confirm("Verify again?", _verify_again_text(rotation), "Verify again", "Not now")
-    if action is Action.REVOKED:
-        return confirm("Revoked?", _revoked_text(rotation), "Yes, revoked", "Not now")
+    if action in ASKED:
+        title, said, yes = ASKED[action]
+        return confirm(title, said(rotation), yes, "Not now")
     return None
 
 
 def _revoked_text(rotation: Rotation) -> str:
     what = "API keys that the card names work" if left_too(rotation) else "API key works"
     return f"Keyturn can't see it at the provider. It notes, with your name, that the {what} there no longer."
+
+
+ENABLE_TEXT = "It works at its provider again, for whoever has it. The task to revoke it stays open."
+ASKED: Mapping[Action, tuple[str, Callable[[Rotation], str], str]] = {
+    Action.REVOKED: ("Revoked?", _revoked_text, "Yes, revoked"),
+    Action.ENABLE_AGAIN: ("Enable again?", lambda _: ENABLE_TEXT, "Enable again"),
+}
+"""What is asked of a task before a press counts: the title, what it does, and the button."""
 
 
 def _verify_again_text(rotation: Rotation) -> str:

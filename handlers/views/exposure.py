@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from bot.rotation.actions import Action
 from bot.rotation.exposure import Standing, Use, is_back_in_use, needing, review_is_due, standing, unproved, uses
 from bot.rotation.old_key import usage_of
-from bot.rotation.parts import Exposure, Review
+from bot.rotation.parts import Exposure, Review, There
 from bot.rotation.plan import plural
 from bot.rotation.record import Rotation
-from handlers.views import revoking
+from handlers.views import revoking, there
 from handlers.views.blocks import code, countdown, duration, when
 from handlers.views.links import place_of
 
@@ -25,6 +25,8 @@ def lines(rotation: Rotation) -> list[str]:
     if task and not task.is_open:
         told = f"{'✔' if not needing(rotation) else '▲'} {revoking.ended(rotation, task)}"
         return [told, *([_failing(rotation)] if needing(rotation) and not task.reason else [])]
+    if task and task.there:
+        return [there.said(rotation), *attacks(rotation), *_seen_there(rotation, task.there)]
     return [_exposed(rotation, exposed), *attacks(rotation), CALLERS[standing(rotation)](rotation)]
 
 
@@ -50,6 +52,12 @@ def attacks(rotation: Rotation) -> list[str]:
     return [
         f"▲ Somebody still uses the exposed key through the gateway: {_use(use, rotation)}." for use in uses(rotation)
     ]
+
+
+def _seen_there(rotation: Rotation, done: There) -> Iterator[str]:
+    last = done.look.usage.last_at if done.look else None
+    if last and done.look and last >= done.look.since:
+        yield f"▲ Somebody used the exposed key at {place_of(rotation.plan.old_key)} itself, last {when(last)}."
 
 
 def _use(use: Use, rotation: Rotation) -> str:

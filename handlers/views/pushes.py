@@ -80,6 +80,8 @@ def _review(rotation: Rotation, _approvers: str, _escalation: str) -> str:
 
 
 def _revocation(rotation: Rotation, _approvers: str, _escalation: str) -> str:
+    if rotation.revocation and rotation.revocation.there:
+        return f": {revoking.task(rotation)}\nDecide on the card how it goes on."
     review = f" *{Action.REVIEW.value}* waits there too." if review_is_due(rotation) else ""
     return f": {revoking.task(rotation)}\nIt is due: *{Action.REVOKED.value}* on the card stops these messages.{review}"
 

@@ -21,7 +21,7 @@ def receipt(rotation: Rotation, places: Places = NOWHERE, *, attached: bool = Fa
     lines = list(_lines(rotation, places))
     models = _exceptions(rotation) if attached else list(_model_lines(rotation))
     revoke = f"{revoking.still_works(rotation)}: revoke it there{revoking.due(rotation)}."
-    if rotation.revocation and not rotation.is_owed:
+    if rotation.revocation and (not rotation.is_owed or rotation.revocation.there):
         revoke = revoking.task(rotation)
     elif too := revoking.also(rotation):
         revoke = f"{revoke} {too}"

@@ -4,7 +4,9 @@ from bot.rotation.exposure import needing
 from bot.rotation.parts import Revocation, Which
 from bot.rotation.record import Rotation
 from bot.rotation.revocation import left_too
+from bot.rotation.revoking import READS, row_of
 from bot.rotation.states import State
+from handlers.views import there
 from handlers.views.blocks import code, when
 from handlers.views.links import place_of
 from handlers.views.replies import few
@@ -38,6 +40,8 @@ def task(rotation: Rotation) -> str:
         return ""
     if not rotation.is_owed:
         return ended(rotation, rotation.revocation)
+    if doing := there.said(rotation):
+        return doing
     does = f"{_first(rotation, rotation.revocation)}revokes it there{due(rotation)}"
     said = f"{still_works(rotation)}. Next: <@{rotation.revocation.owner}> {does}."
     return "\n".join(filter(None, [said, also(rotation), which(rotation)]))
@@ -66,9 +70,15 @@ def which(rotation: Rotation) -> str:
     """Say how to tell the API key from others on the provider's page; empty once nobody has to."""
     if rotation.revocation is None or not rotation.is_owed:
         return ""
+    can = there.can(rotation)
+    row = row_of(rotation)
+    if row and can:
+        hint = f" ({code(row.hint, 40)})" if row.hint else ""
+        return f"It is {code(row.name or row.id)}{hint} there. {can}"
     made = rotation.revocation.made_at
     known = f"It was made on or before {made:%Y-%m-%d}, and is called" if made else "It is called"
-    return f"Look for the right one there: AISIX shows no part of it. {known} {code(_name(rotation))} in AISIX."
+    look = f"Look for the right one there: AISIX shows no part of it. {known} {code(_name(rotation))} in AISIX."
+    return f"{look} {can}".strip()
 
 
 def _name(rotation: Rotation) -> str:
@@ -80,6 +90,8 @@ def _name(rotation: Rotation) -> str:
 def ended(rotation: Rotation, task: Revocation) -> str:
     """Say who revoked it, or why nobody need."""
     assert task.ended_at is not None
+    if task.there and not task.reason and task.there.gone + 1 >= READS:
+        return there.ended(rotation, task.there)
     who = f"<@{task.ended_by}>, {when(task.ended_at)}"
     if task.reason:
         why = code(task.reason, 300)

@@ -22,7 +22,7 @@ from bot.rotation.progress import next_step
 from bot.rotation.record import Rotation, Stop, Void
 from bot.rotation.states import MEANING, State, StepName, Track
 from bot.rotation.stops import StopKind
-from handlers.views import approving, asks, choices, exposure, revoking, watch
+from handlers.views import approving, asks, choices, exposure, revoking, there, watch
 from handlers.views.blocks import code, sentence, when
 from handlers.views.callers import consequence
 from handlers.views.links import place_of
@@ -252,6 +252,8 @@ def _revoking(rotation: Rotation) -> str:
     """Name the last thing to do, and say that it must wait while something is wrong; or who has done it."""
     if rotation.revocation and not rotation.is_owed:
         return revoking.task(rotation)
+    if doing := there.said(rotation):
+        return doing
     wrong = any(watch.wrong_now(rotation))
     press = f", presses *{Action.ANOTHER_SECRET.value}* if the new key is the cause"
     cure = press if in_trouble(rotation) else ""

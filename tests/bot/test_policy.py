@@ -9,13 +9,14 @@ import pytest
 
 from bot.rotation import policy
 from bot.rotation.actions import Action
-from bot.rotation.credentials import Ability
+from bot.rotation.credentials import Ability, Row
 from bot.rotation.errors import Late, NotAllowed, WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
-from bot.rotation.parts import Exposure, OnIt, Question, Review
+from bot.rotation.parts import Exposure, OnIt, Phase, Question, Review
 from bot.rotation.policy import Permissions, Person, Pressed
 from bot.rotation.record import Rotation, Trouble
+from bot.rotation.revoking import asked, entered
 from bot.rotation.states import State, Track
 from bot.rotation.stops import StopKind
 from bot.rotation.waiting import CHECKS
@@ -52,6 +53,9 @@ WHO = {
     A.ACCEPT_UNPROVED: {"approver"},
     A.REVOKED: {"requester", "removed", "approver", "both"},
     A.NOT_NEEDED: {"approver"},
+    A.REVOKE_THERE: {"approver"},
+    A.CHOOSE_ROW: {"approver"},
+    A.ENABLE_AGAIN: {"requester", "removed", "approver", "both"},
     A.ON_IT: {"requester", "removed", "approver", "both", "on call"},
     A.EXPOSED: {"requester", "removed", "approver", "both"},
     A.REVIEW: {"requester", "removed", "approver", "both"},
@@ -61,7 +65,7 @@ WHO = {
 }
 """Who may press what, the state aside and without self-approval."""
 
-OF_AN_APPROVER = {A.START, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED, A.NOT_YET}
+OF_AN_APPROVER = {A.START, A.DELETE_OLD_KEY, A.ACCEPT_UNPROVED, A.NOT_NEEDED, A.NOT_YET, A.REVOKE_THERE, A.CHOOSE_ROW}
 
 MAY_ASK = {"requester", "both", "colleague"}
 """Who may press **Another secret** after the delete: it is a request like any other."""
@@ -187,18 +191,41 @@ MOMENTS |= {
 }
 """Moments that offer nothing else."""
 
+OF_AN_ACCOUNT = running(account="openai", abilities=(*Ability,), deleted_at=NOW, old_row=Row(id="r1")).but(
+    state=S.COMPLETED, revocation=revocation()
+)
+DISABLED = asked(OF_AN_ACCOUNT, Row(id="r1"), (), None, NOW)
+AT_A_PROVIDER = {
+    "one that is known": (OF_AN_ACCOUNT, {A.REVOKE_THERE, A.REVOKED, A.NOT_NEEDED}),
+    "one that nobody knows": (OF_AN_ACCOUNT.but(old_row=None), {A.CHOOSE_ROW, A.REVOKED, A.NOT_NEEDED}),
+    "a provider that can only list": (OF_AN_ACCOUNT.but(abilities=(Ability.LIST,)), {A.REVOKED, A.NOT_NEEDED}),
+    "the rotation is not past the delete": (OF_AN_ACCOUNT.but(deleted_at=None), {A.REVOKED, A.NOT_NEEDED}),
+    "asked": (DISABLED, {A.ENABLE_AGAIN}),
+    "disabled": (entered(DISABLED, Phase.DISABLED, NOW), {A.ENABLE_AGAIN}),
+    "being deleted": (entered(DISABLED, Phase.ENDING, NOW), set()),
+    "stopped": (entered(DISABLED, Phase.STOPPED, NOW), {A.REVOKE_THERE, A.REVOKED, A.NOT_NEEDED}),
+    "stopped, disabled": (
+        entered(DISABLED, Phase.STOPPED, NOW, disabled_at=NOW), {A.REVOKE_THERE, A.ENABLE_AGAIN, A.REVOKED}
+    ),
+}  # fmt: skip
+"""What a task offers that Keyturn can do at the provider."""
+
+MOMENTS |= {name: record for name, (record, _) in AT_A_PROVIDER.items()}
 offers = dict(map(offers_of, TABLE.strip("\n").splitlines()[1:]))
 OFFERED = {
     moment: offers.get(moment, set()) | {action for action, moments in OF_A_LEAK.items() if moment in moments}
     for moment in MOMENTS
-}
+} | {name: offered for name, (_, offered) in AT_A_PROVIDER.items()}
 OFFERED[MINTS] = OFFERED["AWAITING_SECRET"] | {A.MINT}
 
 
 def test_the_table_has_a_line_for_every_moment_and_a_column_for_every_action():
-    assert [moment for moment in MOMENTS if moment not in {*offers, MINTS} and "exposed" not in moment] == []
+    assert [moment for moment in MOMENTS if moment not in {*offers, MINTS} and "exposed" not in moment] == [
+        *AT_A_PROVIDER
+    ]
     assert offers.keys() <= MOMENTS.keys()
-    assert set(COLUMNS) | {A.MINT, *OF_A_LEAK} == set(WHO) == set(Action)
+    at_a_provider = {action for _, found in AT_A_PROVIDER.values() for action in found}
+    assert set(COLUMNS) | {A.MINT, *OF_A_LEAK} | at_a_provider == set(WHO) == set(Action)
     assert {moment.state for moment in MOMENTS.values()} == set(State)
 
 

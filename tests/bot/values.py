@@ -147,7 +147,7 @@ def limits(**fields: Any) -> Limits:
         "create_grace": 30, "read_back": 10, "projection": 120, "settle": 2, "verify": 120, "soak": 0, "listen": 0,
         "patience": 600, "mint_patience": 60, "look_interval": 30, "evidence_max_age": 86_400, "watch": 0,
         "secret_expiry": 86_400, "approval_reminder": 14_400, "approval_expiry": 259_200,
-        "page_after": 300, "stop_reminder": 14_400, "revoke_within": 86_400,
+        "page_after": 300, "stop_reminder": 14_400, "revoke_within": 86_400, "revoke_grace": 3600,
     }  # fmt: skip
     seconds: dict[str, Any] = {name: timedelta(seconds=fields.get(name, value)) for name, value in durations.items()}
     others = {"concurrency": 4, "probes": 3, "require_proof": False, "waves": (1,), "environment_order": ()}

@@ -5,14 +5,16 @@ from datetime import date
 from functools import partial
 from typing import Any
 
+from bot.rotation import revoking
 from bot.rotation.age import Age, DueKey, DueKeys, Source, by_age
 from bot.rotation.batch import Batch, Entry, Halt
+from bot.rotation.credentials import Status, Usage
 from bot.rotation.errors import AmbiguousKey, UnknownKey
 from bot.rotation.history import Wanted
 from bot.rotation.holds import KeyHold, OnHold
 from bot.rotation.inventory import BUDGETS, Unlisted
 from bot.rotation.overview import Sights, overview
-from bot.rotation.parts import REFERS, Nudge, OnIt, Which
+from bot.rotation.parts import REFERS, Nudge, OnIt, Phase, Which
 from bot.rotation.policies import Policy
 from bot.rotation.policy import NO_MEMBER, Permissions, Person, closed_window
 from bot.rotation.record import Rotation
@@ -40,6 +42,7 @@ from handlers.views.home import closed, home
 from handlers.views.links import SIGN_IN, Places, sign_in
 from handlers.views.minting import mint_form
 from handlers.views.modal import acceptance_form, notice, option, picker, secret_form, take_back_form
+from handlers.views.there_forms import revoke_form, row_form
 from handlers.views.thread import checklist
 from handlers.views.words import being_rotated
 from tests.handlers import records as r
@@ -308,6 +311,16 @@ ROTATIONS: Mapping[str, Rotation] = {
     "running-watch-to-be-revoked": r.watched(revocation=r.revocation()),
     "running-watch-trouble-to-be-revoked": r.in_trouble(r.watched(revocation=r.revocation())),
     "completed-to-be-revoked": r.completed(revocation=r.revocation()),
+    "completed-to-be-disabled-there": r.at_openrouter(r.completed(revocation=r.revocation())),
+    "completed-to-be-chosen-there": r.at_openrouter(r.completed(revocation=r.revocation()), old_row=None),
+    "completed-waiting-for-another-approver-there": r.at_openrouter(
+        r.completed(revocation=r.revocation(approvals=(r.approval(),)), approvals_required=2)
+    ),
+    "completed-disabled-there": r.there(Phase.DISABLED),
+    "completed-stopped-there": r.there(Phase.STOPPED, stopped=revoking.SAID[revoking.USED], look=r.LOOK),
+    "completed-failing-there": r.there(Phase.PROVING).but(setbacks=(r.SETBACK,)),
+    "completed-revoked-there": r.there(Phase.PROVING, gone=2, **r.REVOKED),
+    "exposed-disabled-there": r.exposed_there(),
     "completed-revoked": r.completed(revocation=r.revocation(**r.REVOKED)),
     "completed-not-needed": r.completed(revocation=r.revocation(**r.NOT_NEEDED)),
     "rolled-back-to-be-revoked": r.rolled_back(revocation=r.revocation(Which.NEW, made_at=r.at(30))),
@@ -612,6 +625,13 @@ VIEWS: Mapping[str, Case] = {
     "form-start-put-off": lambda: start_form(r.awaiting_start(put_off=(r.PUT_OFF,))),
     "form-not-yet-start": lambda: not_yet_form(r.awaiting_start()),
     "form-delete-put-off": lambda: delete_form(r.awaiting_approval(put_off=(r.PUT_OFF,))),
+    "form-revoke-there": lambda: revoke_form(
+        ROTATIONS["completed-to-be-disabled-there"], r.ROW, r.LOOK.but(usage=Usage(is_known=True, until=r.at(900)))
+    ),
+    "form-revoke-there-used": lambda: revoke_form(ROTATIONS["completed-to-be-disabled-there"], r.ROW, r.LOOK),
+    "form-choose-row": lambda: row_form(
+        ROTATIONS["completed-to-be-chosen-there"], [r.ROW, r.ROW.but(id="h2", hint="", status=Status.DISABLED)]
+    ),
     "form-not-needed": lambda: not_needed_form(ROTATIONS["completed-to-be-revoked"]),
     "form-acceptance": lambda: form(r.unsure(r.running("soak"))),
     "form-acceptance-500-models": lambda: form(STOPS["unverified-500-models"]),

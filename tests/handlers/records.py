@@ -5,13 +5,27 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.rotation.counted import OldKeyUsage, Tally
-from bot.rotation.credentials import Ability, Row
+from bot.rotation.credentials import Ability, Row, Usage
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding
 from bot.rotation.inventory import Environment, Inventory, Model, PassthroughRoute, ProviderKey
 from bot.rotation.minting import minted
 from bot.rotation.nudges import WATCH_ENDED, matters
-from bot.rotation.parts import Exposure, Mint, Nudge, PutOff, Question, Review, Revocation, Which
+from bot.rotation.parts import (
+    Chore,
+    Exposure,
+    Look,
+    Mint,
+    Nudge,
+    Phase,
+    PutOff,
+    Question,
+    Review,
+    Revocation,
+    Setback,
+    There,
+    Which,
+)
 from bot.rotation.plan import Plan, make_plan
 from bot.rotation.policies import Policy
 from bot.rotation.proof import unproved
@@ -269,6 +283,41 @@ def revocation(which: Which = Which.OLD, **fields: Any) -> Revocation:
     return Revocation(
         which=which, owner=REQUESTER, since=at(400), due_at=at(86_800), made_at=ASKED - timedelta(days=90)
     ).but(**fields)
+
+
+ROW = Row(id="h1", name="gateway", hint="sk-or-v1-abc...1f2", created_at=ASKED - timedelta(days=90), last_used_at=ASKED)
+LOOK = Look(at=at(700), since=at(30), usage=Usage(is_known=True, last_at=at(650), until=at(700)))
+SETBACK = Setback(
+    chore=Chore.REVOKE, since=at(700), at=at(800), number=3, why="OpenRouter can't be reached.", retry_at=at(840)
+)
+
+
+def at_openrouter(rotation: Rotation, **fields: Any) -> Rotation:
+    """Return *rotation* of a key of OpenRouter, whose API can do everything."""
+    made = {"account": "openrouter", "abilities": tuple(sorted(Ability)), "old_row": ROW}
+    return rotation.but(
+        plan=rotation.plan.but(
+            old_key=key(provider="openrouter", settings={"api_base": "https://openrouter.ai/api/v1"})
+        )
+    ).but(**made | fields)
+
+
+def there(phase: Phase, **fields: Any) -> Rotation:
+    """Return a rotation that is over, and whose old credential is being revoked at OpenRouter."""
+    known = {name: fields.pop(name) for name in ("ended_at", "ended_by") if name in fields}
+    times = {"since": at(700), "disabled_at": at(700), "due_at": at(87_100)}
+    began = There(row=ROW, phase=phase, approvals=(approval(),), **times | fields)
+    return at_openrouter(completed(revocation=revocation(there=began, **known)))
+
+
+def exposed_there() -> Rotation:
+    """Return a rotation because of a leak that waits for its approver, after the exposed key was disabled."""
+    rotation = exposed(proved(awaiting_approval()))
+    assert rotation.revocation is not None
+    began = There(
+        row=ROW, phase=Phase.DISABLED, since=at(40), approvals=(), disabled_at=at(40), by_itself=True, look=LOOK
+    )
+    return at_openrouter(rotation.but(revocation=rotation.revocation.but(there=began)))
 
 
 REVOKED: dict[str, Any] = {"ended_at": at(900), "ended_by": REQUESTER}

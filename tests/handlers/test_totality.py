@@ -273,7 +273,8 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
     said = alarm.next_move(rotation)
 
     assert text.startswith(f"{name}{words.state_label(rotation)}")
-    assert [button["text"]["text"] for button in buttons] == [action.value for action in offered(rotation)]
+    labels = {Action.REVOKE_THERE: "Disable at OpenRouter…"}
+    assert [button["text"]["text"] for button in buttons] == [labels.get(a, a.value) for a in offered(rotation)]
     assert {button["value"] for button in buttons} <= {rotation.id}, "a button carries the id alone"
     match rotation.state:
         case State.COMPLETED if rotation.revocation and not rotation.is_owed:

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -16,11 +17,12 @@ from bot.app import Parts
 from bot.rotation.actions import Action
 from bot.rotation.age import Age, DueKey, DueKeys, by_age
 from bot.rotation.batch import Batch, Entry, Halt, ready
+from bot.rotation.credentials import Usage
 from bot.rotation.errors import AmbiguousKey
 from bot.rotation.history import Wanted
 from bot.rotation.inventory import ProviderKey
 from bot.rotation.overview import Sights, overview
-from bot.rotation.parts import Way, Which
+from bot.rotation.parts import Phase, Way, Which
 from bot.rotation.policy import Permissions, Person
 from bot.rotation.record import Rotation
 from handlers.commands import COMMAND, WORDS
@@ -58,6 +60,7 @@ from handlers.views.modal import (
     secret_form,
     take_back_form,
 )
+from handlers.views.there_forms import REVOKE_FORM, ROW_FORM, revoke_form, row_form
 from sandbox.slack import Message
 from sandbox.slack.person import Person as Actor
 from sandbox.slack.reading import plain
@@ -106,6 +109,9 @@ action not_yet              A         A        x      A     A       A      g    
 action ask                  A         A        x      A     A       A      g     g       e        e      b   d
 action answer               x         N        N      x     N       N      g     g       e        e      b   d
 action revoked              x         T        x      x     T       T      g     g       e        e      b   d
+action revoke_there         A         A        x      A     A       A      g     g       e        e      b   d
+action choose_row           A         A        x      A     A       A      g     g       e        e      b   d
+action enable_again         x         T        x      x     T       T      g     g       e        e      b   d
 action not_needed           A         A        x      A     A       A      g     g       e        e      b   d
 action exposed              x         T        x      x     T       T      g     g       e        e      b   d
 action review               x         T        x      x     T       T      g     g       e        e      b   d
@@ -128,6 +134,8 @@ view start_form             A         A        x      A     A       A      g    
 view not_yet_form           A         A        x      A     A       A      g     g       e        e      b   d
 view question_form          A         A        x      A     A       A      g     g       e        e      b   d
 view answer_form            x         N        N      x     N       N      g     g       e        e      b   d
+view revoke_form            A         A        x      A     A       A      g     g       e        e      b   d
+view row_form               A         A        x      A     A       A      g     g       e        e      b   d
 view not_needed_form        A         A        x      A     A       A      g     g       e        e      b   d
 view exposure_form          x         T        x      x     T       T      g     g       e        e      b   d
 view review_form            x         T        x      x     T       T      g     g       e        e      b   d
@@ -170,6 +178,8 @@ FORMS = (
     HOLD_FORM,
     BATCH_FORM,
     NOT_NEEDED_FORM,
+    REVOKE_FORM,
+    ROW_FORM,
     NOT_YET_FORM,
     QUESTION_FORM,
     ANSWER_FORM,
@@ -320,6 +330,8 @@ async def type_ahead(scene: Scene) -> Any:
 
 REVIEW_DUE = r.exposed(r.completed_after_watch())
 
+TO_REVOKE = r.at_openrouter(r.completed(revocation=r.revocation()))
+
 ACTS: Mapping[str, Act] = {
     "command": Act(type_in("")),
     "command NAME": Act(type_in(KEY)),
@@ -356,6 +368,9 @@ ACTS: Mapping[str, Act] = {
     "action answer": Act(click(Action.ANSWER), r.awaiting_approval(questions=(r.QUESTION,))),
     "action revoked": Act(click(Action.REVOKED), r.completed(revocation=r.revocation())),
     "action not_needed": Act(click(Action.NOT_NEEDED), r.rolled_back(revocation=r.revocation(Which.NEW))),
+    "action revoke_there": Act(lambda scene: scene.person.click("Disable at OpenRouter…", scene.card), TO_REVOKE),
+    "action choose_row": Act(click(Action.CHOOSE_ROW), TO_REVOKE.but(old_row=None)),
+    "action enable_again": Act(click(Action.ENABLE_AGAIN), r.there(Phase.DISABLED)),
     "action exposed": Act(click(Action.EXPOSED)),
     "action review": Act(click(Action.REVIEW), REVIEW_DUE),
     "action choose_key": Act(choose),
@@ -400,6 +415,12 @@ ACTS: Mapping[str, Act] = {
         submit(lambda scene: answer_form(scene.rotation, 1), answer="no, since March"),
         r.awaiting_approval(questions=(r.QUESTION,)),
     ),
+    "view revoke_form": Act(
+        submit(lambda scene: revoke_form(scene.rotation, r.ROW, r.LOOK.but(usage=Usage(is_known=True)))), TO_REVOKE
+    ),
+    "view row_form": Act(
+        submit(lambda scene: row_form(scene.rotation, [r.ROW]), row=r.ROW.id), TO_REVOKE.but(old_row=None)
+    ),
     "view not_needed_form": Act(
         submit(lambda scene: not_needed_form(scene.rotation), reason="it expires today"),
         r.completed(revocation=r.revocation()),
@@ -433,6 +454,12 @@ async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
             yield stage, built
 
 
+def at_openrouter(built: Parts) -> None:
+    """Give the bot an account that has what the records name."""
+    account = Account(built.world.now, name="openrouter", title="OpenRouter", kept={r.ROW.id: r.ROW})
+    built.world.providers._entries["openrouter"] = SimpleNamespace(account=account)  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     """Put one rotation at the moment of *act* before *who*, with its card in the channel, and nothing else."""
     with Redis.from_url(stage.redis_url) as redis:
@@ -441,6 +468,7 @@ async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     slack.site.ephemerals.clear()
     slack.site.views.stacks.clear()
     slack.site.views.homes.clear()
+    at_openrouter(built)
     for message in [*slack.messages("C_OPS"), *slack.direct_messages(person.id)]:
         slack.remove(message)
     rotation = act.at.but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
