@@ -120,7 +120,8 @@ class Revoking(Verbs):
         return await self._changed(changed, by, "asked to enable the credential again", "")
 
     async def _may_revoke(self, rotation_id: str, by: str, action: Action) -> tuple[Rotation, Permissions]:
-        rotation = self._people.strict(await self.load(rotation_id))
+        stored = await self.load(rotation_id)
+        rotation = self._people.strict(stored)
         permissions = await self._people.permissions(by, rotation.policy)
         check_may_accept(rotation, permissions, self_approval=rotation.self_approval)
         check_offered(rotation, action)

@@ -48,7 +48,7 @@ def said(rotation: Rotation) -> str:
 def _waiting(rotation: Rotation, approvals: Sequence[Approval]) -> str:
     who = ", ".join(f"<@{one.by}>" for one in approvals)
     more = plural(rotation.approvals_required - len(approvals), "more approver")
-    return f"{who} asked to {verb(rotation)} {_credential(rotation)} at {_place(rotation)}: it takes {more}."
+    return f"{who} asked to {verb(rotation)} {_credential(rotation)} at {_place(rotation)}: it takes {more}. Next: another approver presses *{label(rotation)}*."
 
 
 def _credential(rotation: Rotation) -> str:
@@ -91,10 +91,12 @@ def capital(rotation: Rotation) -> str:
 def _stopped(rotation: Rotation, there: There) -> str:
     if there.gone >= revoking.READS:
         return f"{capital(rotation)} is gone at {_place(rotation)}. Next: people revoke the others there by hand."
-    stays = "It stays disabled until an approver decides." if there.disabled_at else "It still works there."
+    stays = "It stays disabled." if there.disabled_at else "It still works there."
+    owner = rotation.revocation.owner if rotation.revocation else ""
+    then = f"Next: an approver presses *{label(rotation)}* and says why, or <@{owner}> revokes it there."
     last = there.look.usage.last_at if there.look else None
     used = f" Last used {when(last)}." if last else ""
-    return f"▲ Not revoked at {_place(rotation)}: {sentence(there.stopped, 300)}{used} {stays}"
+    return f"▲ Not revoked at {_place(rotation)}: {sentence(there.stopped, 300)}{used} {stays} {then}"
 
 
 SAID: Mapping[Phase, Callable[[Rotation, There], str]] = {
@@ -121,4 +123,4 @@ def ended(rotation: Rotation, there: There) -> str:
     """Say that it is gone, who asked for that, and how Keyturn knows."""
     asked = "because it was exposed" if there.by_itself else f"as {_askers(there)} asked"
     times = plural(revoking.READS, "time")
-    return f"{capital(rotation)} was deleted at {_place(rotation)} by Keyturn, {asked}. Asked {times}: it is gone."
+    return f"{capital(rotation)} was revoked at {_place(rotation)} by Keyturn, {asked}. Asked {times}: it is gone."

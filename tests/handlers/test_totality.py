@@ -10,6 +10,7 @@ from bot.rotation.parts import Way
 from bot.rotation.policy import BESIDE, IN_STATE, offered
 from bot.rotation.receipt import document
 from bot.rotation.record import Rotation
+from bot.rotation.revoking import is_under_way
 from bot.rotation.states import State
 from bot.rotation.stops import HELP, Cause, StopKind
 from handlers.actions import LISTENERS, MENUS
@@ -279,6 +280,8 @@ def test_a_card_says_its_state_first_and_who_has_to_move_and_offers_what_the_pol
     match rotation.state:
         case State.COMPLETED if rotation.revocation and not rotation.is_owed:
             assert "revoked at" in said
+        case State.COMPLETED if is_under_way(rotation):
+            assert "Keyturn" in said
         case State.AWAITING_SECRET | State.AWAITING_START | State.BLOCKED | State.AWAITING_APPROVAL | State.COMPLETED:
             assert "Next" in said
             assert "<@" in said
