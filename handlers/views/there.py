@@ -48,7 +48,8 @@ def said(rotation: Rotation) -> str:
 def _waiting(rotation: Rotation, approvals: Sequence[Approval]) -> str:
     who = ", ".join(f"<@{one.by}>" for one in approvals)
     more = plural(rotation.approvals_required - len(approvals), "more approver")
-    return f"{who} asked to {verb(rotation)} {_credential(rotation)} at {_place(rotation)}: it takes {more}. Next: another approver presses *{label(rotation)}*."
+    then = f"Next: another approver presses *{label(rotation)}*."
+    return f"{who} asked to {verb(rotation)} {_credential(rotation)} at {_place(rotation)}: it takes {more}. {then}"
 
 
 def _credential(rotation: Rotation) -> str:
