@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -449,15 +448,10 @@ async def house(redis_url: str) -> AsyncIterator[tuple[Stage, Parts]]:
     async with stage_of(redis_url) as stage:
         populated(stage)
         stage.overrides["LEASE"] = "60"  # nobody dies here: a busy machine is no reason to lose a lease
-        stage.providers = Accounts(openai=Account(lambda: NOW, "openai-prod"))
+        there = Account(lambda: NOW, "openrouter", "OpenRouter", kept={r.ROW.id: r.ROW})
+        stage.providers = Accounts(openai=Account(lambda: NOW, "openai-prod"), openrouter=there)
         async with stage.front() as built:
             yield stage, built
-
-
-def at_openrouter(built: Parts) -> None:
-    """Give the bot an account that has what the records name."""
-    account = Account(built.world.now, name="openrouter", title="OpenRouter", kept={r.ROW.id: r.ROW})
-    built.world.providers._entries["openrouter"] = SimpleNamespace(account=account)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
@@ -468,7 +462,6 @@ async def scene_of(stage: Stage, built: Parts, act: Act, who: str) -> Scene:
     slack.site.ephemerals.clear()
     slack.site.views.stacks.clear()
     slack.site.views.homes.clear()
-    at_openrouter(built)
     for message in [*slack.messages("C_OPS"), *slack.direct_messages(person.id)]:
         slack.remove(message)
     rotation = act.at.but(version=0, requested_by=person.id if who in ASKED else "U_REQUESTER")
