@@ -2,16 +2,19 @@
 
 import asyncio
 
+import httpx
+
 from sandbox.caller import Callers
 from sandbox.company import OLD_SECRET, Company
 from sandbox.people import People
+from sandbox.providers import OpenAI
 from sandbox.slack import Message
 from sandbox.terminal import Terminal
 
 PAUSE = 1.5
 """Seconds for a person to read and move the mouse; without a screen there is no wait."""
 
-REVOKED = "I've revoked it"
+CHOOSE, REVOKE = "Choose which one…", "Revoke at OpenAI…"
 
 QUIET = 0.3
 """The next scene begins after this many seconds without a call to Slack."""
@@ -57,15 +60,27 @@ class Play:
         await self._quiet()
 
     async def revoke(self, card: Message) -> None:
-        """Delete the old API key in the provider's console, and say so on the card."""
+        """Say which credential at the provider is the old one, have the bot revoke it, and see it refused."""
         self._terminal.scene("4  The old API key is revoked at its provider")
-        provider = self._company.provider
+        people, provider = self._people, self._company.provider
         old = provider.of_secret(OLD_SECRET)
         assert old is not None
-        provider.become(old, "gone")
-        await self._people.press(REVOKED, card)
-        await self._people.until(lambda: REVOKED not in card.buttons, "the end of the task")
+        await people.press(CHOOSE, card, people.approver)
+        await people.until(lambda: people.approver.modal, "the list of the provider")
+        await people.approver.choose(f"{old.name} ({provider.hint(old)})")
+        await people.give({}, people.approver)
+        await people.press(REVOKE, card, people.approver)
+        await people.give({}, people.approver)
+        await people.until(lambda: old.status == "gone", "the old API key to go")
+        await self._try_it(provider)
         await self._quiet()
+
+    async def _try_it(self, provider: OpenAI) -> None:
+        """Ask the provider with the old secret, as whoever still has it would."""
+        async with httpx.AsyncClient(trust_env=False, headers={"Authorization": f"Bearer {OLD_SECRET}"}) as curl:
+            answer = await curl.get(f"{provider.base_url}/models")
+        told = answer.json().get("error", {}).get("message", "")
+        self._terminal.line(provider.title, f"to whoever has the old secret: {answer.status_code} {told}")
 
     async def _quiet(self) -> None:
         """Wait until the scene's last message, then print the callers' figures."""
