@@ -45,7 +45,7 @@ def left_too(rotation: Rotation) -> tuple[str, ...]:
     refused = (new.name,) if given_up and new and new.key_id and new.way is not Way.MINTED else ()
     if task.which is Which.NEW:
         return tuple(name for name in rotation.withdrawn if name not in rotation.names[-1:])
-    return (*rotation.withdrawn, *refused)
+    return tuple(dict.fromkeys((*rotation.withdrawn, *refused)))
 
 
 def with_task_of_a_leak(rotation: Rotation, now: datetime) -> Rotation:
