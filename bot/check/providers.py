@@ -9,7 +9,6 @@ from bot.check.findings import Try, Wrong, ok, warn, wrong
 from bot.check.policies import Lists
 from bot.providers import AtProviders
 from bot.providers.account import Account
-from bot.providers.settings import ProviderSettings
 from bot.rotation.credentials import Ability, Row
 from bot.rotation.errors import ApiError
 from bot.rotation.inventory import Inventory
@@ -17,6 +16,7 @@ from bot.rotation.phrases import listing
 from bot.rotation.plan import plural
 from bot.rotation.policies import is_named
 from bot.settings import Settings
+from bot.settings.providers import ProviderSettings
 from bot.terminal import Finding
 
 SETTING = "PROVIDERS"
@@ -50,15 +50,16 @@ async def _account(account: Account) -> list[Finding]:
         rows = await account.rows()
     except ApiError as error:
         raise Wrong(str(error)) from None
-    said = f"{account.title} lists {plural(len(rows), 'credential')}. {_abilities(account.abilities)}"
+    said = f"{account.title} lists {plural(len(rows), 'credential')}. {_abilities(account)}"
     return [ok(said), *await _use(account, rows)]
 
 
-def _abilities(can: frozenset[Ability]) -> str:
+def _abilities(account: Account) -> str:
+    can = account.abilities
     changes = " and ".join(WORDS[each] for each in CHANGES if each in can)
     lacks = " or ".join(WORDS[each] for each in Ability if each not in can)
-    untried = f"The admin key can read; whether it may {changes} can't be tried without a change."
-    return f"{untried} Nothing there can {lacks}." if lacks else untried
+    untried = f"{account.asker} can read; whether it may {changes} can't be tried without a change."
+    return f"{untried} Keyturn can't {lacks} there." if lacks else untried
 
 
 async def _use(account: Account, rows: tuple[Row, ...]) -> list[Finding]:

@@ -12,15 +12,14 @@ import httpx
 from bot.aisix.client import http_client
 from bot.providers.account import Account
 from bot.providers.anthropic import Anthropic
+from bot.providers.aws_iam import AwsIam
 from bot.providers.openai import OpenAI
 from bot.providers.openrouter import OpenRouter
-from bot.providers.settings import ProviderSettings
 from bot.providers.xai import XAI
 from bot.rotation.inventory import ProviderKey
+from bot.settings.providers import ProviderSettings
 
-__all__ = ["KINDS", "AtProviders", "ProviderSettings"]
-
-KINDS: Mapping[str, type[Account]] = {each.kind: each for each in (OpenAI, Anthropic, OpenRouter, XAI)}
+KINDS: Mapping[str, type[Account]] = {each.kind: each for each in (OpenAI, Anthropic, OpenRouter, XAI, AwsIam)}
 """The adapters, by `kind` in the settings."""
 
 

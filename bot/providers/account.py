@@ -10,9 +10,9 @@ from pydantic import BaseModel, SecretStr
 
 from bot.aisix.client import http_client
 from bot.providers.client import Api, Call
-from bot.providers.settings import ProviderSettings
 from bot.rotation.credentials import Ability, Minted, Row, Status, Usage
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.settings.providers import ProviderSettings
 
 M = TypeVar("M", bound=BaseModel)
 R = TypeVar("R")
@@ -41,6 +41,9 @@ class Account(ABC):
     console: ClassVar[str]
     abilities: ClassVar[frozenset[Ability]]
     address: ClassVar[str]
+    asker: ClassVar[str] = "The admin key"
+    """What gives Keyturn its rights there."""
+
     usage_lag: ClassVar[timedelta] = timedelta(minutes=10)
     """How late its figures may be. None of them promises anything; this is Keyturn's own caution."""
 
@@ -62,7 +65,7 @@ class Account(ABC):
         self._api = Api(self.title, name, self.base, self.headers, client)
 
     async def _ask(self, call: Call, kind: type[M]) -> M:
-        return await self._api.ask(call, self._settings.admin_key, kind)
+        return await self._api.ask(call, self._settings.admin_key or SecretStr(""), kind)
 
     async def mint(self, name: str, like: Row | None) -> Minted:  # noqa: ARG002 - the same for each
         """Make a credential."""

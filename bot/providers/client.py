@@ -54,7 +54,7 @@ class Call(NamedTuple):
     method: str
     path: str
     query: Mapping[str, Any] = {}
-    body: Mapping[str, Any] | None = None
+    body: Mapping[str, Any] | bytes | None = None
     words: Mapping[str, str] = {}
 
 
@@ -82,19 +82,25 @@ class Api:
 
     async def ask(self, call: Call, key: SecretStr, kind: type[M]) -> M:
         """Return what a provider answers to a call with a *key*; raise `ApiError`, or `Uncertain`."""
-        answer = await self._sent(call, key)
-        calls("provider", call.method, answer.status_code)
-        if not answer.is_success:
-            raise self._refusal(call, answer)
+        answer = await self.answered(call, {"Accept": "application/json", **self._headers(key)})
         with suppress(UnreadableJson, ValidationError):  # no error of theirs goes on: it may hold a secret
             return kind.model_validate(decoded(answer.content))
         raise Uncertain(self.said(UNREAD), answer.status_code)
 
-    async def _sent(self, call: Call, key: SecretStr) -> httpx.Response:
-        options = {"headers": {"Accept": "application/json", **self._headers(key)}, "params": call.query or None}
+    async def answered(self, call: Call, headers: Mapping[str, str]) -> httpx.Response:
+        """Return a success; raise as `ask` does for all else."""
+        answer = await self._sent(call, headers)
+        calls("provider", call.method, answer.status_code)
+        if not answer.is_success:
+            raise self._refusal(call, answer)
+        return answer
+
+    async def _sent(self, call: Call, headers: Mapping[str, str]) -> httpx.Response:
+        body = {"content" if isinstance(call.body, bytes) else "json": call.body}
+        options = {"headers": dict(headers), "params": call.query or None, **body}
         try:
             async with self._client([self._base], timeout=TIMEOUT) as client:
-                return await read(client, call.method, self._base + call.path, ANSWER_MOST, json=call.body, **options)
+                return await read(client, call.method, self._base + call.path, ANSWER_MOST, **options)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             trouble = self._trouble(error)
         calls("provider", call.method, "trouble")

@@ -3,6 +3,7 @@
 Nothing here holds a secret but `Minted`, which no record holds.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -160,8 +161,10 @@ def fits(hint: str, secret: str) -> bool:
     """Return whether a hint like "sk-...abcd" shows the beginning and the last four characters of a secret, or more.
 
     The dots, stars or "…" between stand for what the provider hides. A hint with fewer than four characters at its end
-    tells too little.
+    tells too little. At AWS the hint is the whole id of an access key, which people give together with its secret.
     """
+    if ACCESS_KEY_ID.fullmatch(hint):
+        return re.search(rf"(?<![\w+/]){hint}(?![\w+/])", secret) is not None
     pieces = [piece for piece in hint.replace("…", ".").replace("*", ".").split(".") if piece]
     if len(pieces) != 2 or len(pieces[1]) < LAST_FOUR:  # noqa: PLR2004 - a beginning and an end
         return False
@@ -170,3 +173,4 @@ def fits(hint: str, secret: str) -> bool:
 
 
 LAST_FOUR = 4
+ACCESS_KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,28}")

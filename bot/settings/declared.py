@@ -293,7 +293,7 @@ class Settings(StoreSettings):
         """Return every secret in the settings; none of them may be shown to anyone."""
         own = [value for _, value in self if isinstance(value, SecretStr)]
         callers = (gateway.caller_key for gateway in self.aisix_gateways.values())
-        admins = (account.admin_key for account in self.providers.values())
+        admins = (account.admin_key for account in self.providers.values() if account.admin_key)
         return (*own, *callers, *admins, *(self.secret_sources.secrets if self.secret_sources else ()))
 
     @property

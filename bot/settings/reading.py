@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from bot.aisix.probes import GatewaySettings
-from bot.providers import ProviderSettings
 from bot.proxies import troubles
 from bot.settings.declared import Settings, StoreSettings
 from bot.settings.policies import WrittenPolicy
+from bot.settings.providers import ProviderSettings
 from bot.settings.sources import fields_at
 from bot.settings.values import COUNTED
 from bot.settings.written import lookalikes, nearest, written

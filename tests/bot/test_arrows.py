@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 MAY_KNOW = {
     "bot/rotation": set[str](),
     "bot/aisix": {"rotation", "telemetry", "proxies", "credentials"},
-    "bot/providers": {"rotation", "aisix", "telemetry"},
+    "bot/providers": {"rotation", "aisix", "telemetry", "settings", "sources"},
     "bot/oidc": {"rotation", "aisix", "settings"},
     "bot/sources": {"rotation", "aisix", "settings"},
     "bot/storage": {"rotation", "telemetry", "settings", "terminal"},
@@ -40,8 +40,8 @@ MAY_KNOW = {
 """Folders, and which rooms and files of the bot each may import beside itself."""
 
 FLOORS = (
-    "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "providers", "settings",
-    "sources", "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands",
+    "__version__", "terminal", "proxies", "credentials", "rotation", "telemetry", "aisix", "settings", "sources",
+    "providers", "oidc", "http", "storage", "gauges", "steps", "limits", "engine", "service", "recovery", "commands",
     "worker", "sign_in", "app", "check", "start", "secret_command", "cli", "__main__",
 )  # fmt: skip
 """The rooms and files of the bot; each imports only what stands before it."""
@@ -231,6 +231,7 @@ def test_a_view_imports_nothing_of_the_handlers_but_views():
                 "check/gateways",
                 "oidc/provider",
                 "providers/account",
+                "providers/aws_iam",
                 "providers/client",
                 "providers/__init__",
                 "sources/aws",

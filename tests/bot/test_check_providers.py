@@ -61,7 +61,7 @@ async def test_an_account_says_what_it_can_do_and_which_keys_it_is_for(monkeypat
     lines = await checked({"main": MAIN}, monkeypatch)
 
     assert [line.split("in PROVIDERS")[0] for line in lines] == [
-        READ + "can't be tried without a change. Nothing there can disable one.",
+        READ + "can't be tried without a change. Keyturn can't disable one there.",
         NO_USE + "that the admin key of main ",
         "ok     account main: it is for OpenAI production.",
     ]

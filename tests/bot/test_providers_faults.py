@@ -7,10 +7,11 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from bot.providers import KINDS, ProviderSettings
+from bot.providers import KINDS
 from bot.providers.account import Account
 from bot.rotation.credentials import Ability, Row
 from bot.rotation.errors import ApiError, NotFound, Uncertain, Unsupported
+from bot.settings.providers import ProviderSettings
 from tests.support.calls import Answer, Served
 
 NOW = datetime(2026, 12, 1, 12, tzinfo=UTC)
@@ -18,9 +19,16 @@ ADMIN, SECRET = "sk-admin-CANARY", "sk-proj-CANARY0123456789abcd"
 LINE = httpx.ConnectError("no route to CANARY")
 
 
+@pytest.fixture(autouse=True)
+def an_identity_at_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7KEYTURN")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "CANARY")
+
+
 def account(kind: str, served: Served, **given: Any) -> Account:
     needed = {"project": "proj_1"} if kind == "openai" else {}
-    written = {"kind": kind, "admin_key": ADMIN, **needed, **given}
+    needed |= {"user": "bedrock"} if kind == "aws-iam" else {"admin_key": ADMIN}
+    written = {"kind": kind, **needed, **given}
     return KINDS[kind]("main", ProviderSettings.model_validate(written), lambda: NOW, client=served)
 
 
@@ -35,6 +43,12 @@ CALLS = {
 }
 NEEDS = {"read": Ability.LIST, "enable": Ability.DISABLE}
 HAS = [(kind, call) for kind, made in KINDS.items() for call in CALLS if NEEDS.get(call, call) in made.abilities]
+OWN = {
+    "401": "AWS does not take the bot's own identity (401)",
+    "403": "AWS says that the bot's own identity may not do",
+}
+"""What AWS's faults are, where no admin key is."""
+
 RENEW = "{} does not accept the admin key (401): renew `admin_key` of main in PROVIDERS."
 FAULTS: dict[str, tuple[Answer, type[ApiError], str]] = {
     "400": ((400, {"error": "CANARY"}), ApiError, "(400)"),
@@ -60,6 +74,7 @@ async def test_each_fault_of_each_call_is_one_sentence(kind, call, fault):
     with pytest.raises(error) as raised:
         await CALLS[call](account(kind, Served(lambda _: answer)))
 
+    said = OWN.get(fault, said) if kind == "aws-iam" else said
     assert said.format(KINDS[kind].title) in str(raised.value)
     assert type(raised.value) is error
     assert not {"CANARY", "id-1"} & {*str(raised.value).split()}
@@ -92,7 +107,7 @@ async def test_a_wish_to_wait_is_passed_on(kind):
 @pytest.mark.parametrize(
     ("answer", "works"), [(200, True), (401, False), (403, None), (429, None), (500, None), (302, None)]
 )
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "aws-iam"])
 async def test_only_a_401_says_that_a_secret_does_not_work(kind, answer, works):
     told = {"object": "list", "data": {} if kind == "openrouter" else []}
     served = Served(lambda _: (answer, told))

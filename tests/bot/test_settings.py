@@ -13,9 +13,9 @@ from bot.check import Level
 from bot.check.example import unfilled
 from bot.check.machine import SURROUNDINGS
 from bot.limits import limits_of, rules_of
-from bot.providers import ProviderSettings
 from bot.rotation.hours import Quiet
 from bot.settings import Settings, WrongSettings, read_settings
+from bot.settings.providers import ProviderSettings
 from tests.support.documents import read as read_document
 
 BOT, APP, SIGNING = "xoxb-CANARY-bot", "xapp-CANARY-app", "CANARYsigning"
@@ -247,13 +247,21 @@ def every_secret() -> dict[str, str]:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"kind": "groq"}, "PROVIDERS is wrong (at main.kind): it should be openai, anthropic, openrouter or xai."),
+        (
+            {"kind": "groq"},
+            "PROVIDERS is wrong (at main.kind): it should be openai, anthropic, openrouter, xai or aws-iam.",
+        ),
         ({"admin_key": "CANARY key"}, "at main.admin_key it should be an admin key of that provider"),
         ({"project": ""}, "at main.project it should be the id of a project at OpenAI"),
         ({"kind": "anthropic"}, "at main.project nothing should be: anthropic has none"),
         ({"workspace": "w"}, "at main.workspace nothing should be: openai has none"),
         ({"url": "http://proxy.example/v1"}, "at main.url it should be another address"),
         ({"url": "https://CANARY@proxy.example/v1"}, "at main.url it should be another address"),
+        ({"kind": "aws-iam"}, "at main.admin_key nothing should be: aws-iam has none"),
+        ({"kind": "aws-iam"}, "at main.user it should be the name of an IAM user at AWS"),
+        ({"kind": "aws-iam", "user": "a/b"}, "(at main.user): it should be the name of an IAM user at AWS"),
+        ({"admin_key": None}, "at main.admin_key it should be an admin key of that provider"),
+        ({"user": "u"}, "at main.user nothing should be: openai has none"),
         ({"projects": "p"}, "PROVIDERS has no field projects (at main): did you mean project?"),
     ],
 )

@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from bot.check.providers import CONTESTED, NOBODYS
-from bot.providers import KINDS, account, anthropic, client, openai, xai
+from bot.providers import KINDS, account, anthropic, aws_iam, client, openai, xai
 from bot.rotation.credentials import Ability
 from tests.support.documents import filled, read
 
@@ -47,6 +47,13 @@ WHEN = {
     anthropic.STRANGE: "Anthropic: 404",
     xai.NOT_LISTED: "xAI: the list lacks it",
     xai.BLOCKED: "xAI: a secret is tried that is blocked (only the log has it)",
+    aws_iam.UNKNOWN: "AWS: 401, or 403 with `InvalidClientTokenId`, `SignatureDoesNotMatch` or `ExpiredToken`",
+    aws_iam.FORBIDDEN: "AWS: any other 403",
+    aws_iam.NO_USER: "AWS: 404 of the list",
+    aws_iam.NOT_LISTED: "AWS: the list lacks it (only the log has it)",
+    aws_iam.OWN: "AWS: the access key is the bot's own",
+    aws_iam.NAMELESS: "AWS: mint",
+    aws_iam.UNTRIED: "AWS: a secret is to be tried",
     NOBODYS: "`check`: no provider key fits the account",
     CONTESTED: "`check`: several accounts fit a provider key",
 }
@@ -69,4 +76,6 @@ def test_the_page_has_what_the_code_says(mark, content):
 
 
 def test_every_sentence_of_the_adapters_is_on_the_page():
-    assert {one for module in (client, account, openai, anthropic, xai) for one in said_in(module)} <= WHEN.keys()
+    assert {
+        one for module in (client, account, openai, anthropic, xai, aws_iam) for one in said_in(module)
+    } <= WHEN.keys()

@@ -1092,6 +1092,26 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_an_account_says_what_it_can_do_and_which_keys_it_is_for",
             "provider == self.kind",
         ),
+        "The bot disables the access key with which it signs itself.": Guard(
+            '        await self._not_own(row_id)\n        await self._set(row_id, "Inactive")',
+            "test_a_change_that_the_list_does_not_show_is_unclear_and_the_bots_own_key_is_left_alone",
+            '        await self._set(row_id, "Inactive")',
+        ),
+        "The bot deletes the access key with which it signs itself.": Guard(
+            '        await self._not_own(row_id)\n        await self._told("DeleteAccessKey"',
+            "test_a_change_that_the_list_does_not_show_is_unclear_and_the_bots_own_key_is_left_alone",
+            '        await self._told("DeleteAccessKey"',
+        ),
+        "XML that declares entities is read.": Guard(
+            'root = None if "<!" in text else ET',
+            "test_only_xml_that_declares_nothing_is_read",
+            "root = ET",
+        ),
+        "An access key whose id is a part of another's counts as the one that people gave.": Guard(
+            'rf"(?<![\\w+/]){hint}(?![\\w+/])"',
+            "test_the_row_of_a_pair_is_the_one_whose_whole_id_stands_in_it",
+            "hint",
+        ),
         "A credential that a provider never saw used counts as unused.": Guard(
             "return Usage(is_known=last is not None,",
             "test_a_use_since_then_is_seen_and_one_that_was_never_used_is_unknown",

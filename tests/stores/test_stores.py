@@ -1,4 +1,4 @@
-"""Secrets by reference from a real OpenBao, and from moto's Secrets Manager.
+"""Secrets by reference from a real OpenBao, and from moto's Secrets Manager; access keys at moto's IAM.
 
 `make stores-test` installs both, as `requirements-stores.lock` pins them.
 """
@@ -13,10 +13,13 @@ from typing import Any
 import httpx
 import pytest
 
+from bot.providers.aws_iam import TARGET, AwsIam
+from bot.rotation.credentials import Row, Status, Usage
 from bot.rotation.errors import ApiError
 from bot.rotation.references import Reference, permitted, prefix_of
+from bot.settings.providers import ProviderSettings
 from bot.settings.sources import AwsStore, VaultStore
-from bot.sources.aws import Identity, Request, Target, signed
+from bot.sources.aws import Identity, Request, Target, signed, tagged
 from bot.sources.aws_sm import SecretsManager
 from bot.sources.vault import DELETED, NOTHING, REFUSED, USED, Vault
 from tests.stories.test_references import rotated
@@ -195,3 +198,33 @@ async def test_secrets_manager_gives_each_stage_by_its_name() -> None:
 
     assert found == {made["VersionId"]: "now", put["VersionId"]: CANARY}
     assert [each[:30] for each in said] == ["AWS has no secret of that name"] * 2 + ["This secret has no fields in A"]
+
+
+async def test_the_life_of_an_access_key_at_iam(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in KEYS.items():
+        monkeypatch.setenv(name, value)
+    address = f"http://127.0.0.1:{free_port()}"
+
+    async def ask(action: str) -> str:
+        body = f"Action={action}&Version=2010-05-08&UserName=bedrock".encode()
+        request = Request(f"{address}/", body, {"Content-Type": "application/x-www-form-urlencoded"})
+        sent = signed(request, await Identity(TARGET.region, now).keys(), TARGET, now())
+        async with httpx.AsyncClient() as client:
+            return (await client.post(request.url, content=body, headers=sent)).raise_for_status().text
+
+    async with running(address, "moto_server", "-H", "127.0.0.1", "-p", address.rpartition(":")[2]):
+        one = AwsIam("main", ProviderSettings(kind="aws-iam", user="bedrock", url=address), now)
+        with pytest.raises(ApiError, match="AWS knows no IAM user bedrock"):
+            await one.rows()
+        await ask("CreateUser")
+        ids = [tagged(await ask("CreateAccessKey"), "AccessKeyId") for _ in range(2)]
+        old, new = await one.rows()
+        assert [old.id, new.id] == ids
+        assert await one.usage(old, now()) == Usage()
+        for change, status in ((one.disable, Status.DISABLED), (one.enable, Status.ACTIVE)):
+            await change(old.id)
+            assert (await one.read(old.id)).status is status
+        for _ in "again":
+            await one.delete(old.id)
+        assert await one.read(old.id) == Row(id=old.id, status=Status.GONE)
+        assert await one.rows() == (new,)

@@ -9,10 +9,10 @@ import pytest
 from pydantic import SecretStr
 
 from bot.providers import KINDS as ALL
-from bot.providers import ProviderSettings
 from bot.providers.account import Account
 from bot.rotation.credentials import Ability, Row, Status, Usage, matching
 from bot.rotation.errors import ApiError, Uncertain
+from bot.settings.providers import ProviderSettings
 from sandbox.providers import Anthropic, OpenAI, OpenRouter, ProviderServer
 from sandbox.providers.openai import PROJECT
 
