@@ -6,6 +6,7 @@ from bot.rotation.counted import Tally
 from bot.rotation.errors import WrongState
 from bot.rotation.evidence import Evidence, Verdict
 from bot.rotation.finding import Acceptance, Finding, Throwaway
+from bot.rotation.parts import Asides
 from bot.rotation.plan import Dependent
 from bot.rotation.record import OF_ONE_SECRET, Rotation
 from bot.rotation.states import MEANING, TERMINAL, TRANSITIONS, State, StepName
@@ -142,8 +143,8 @@ KEPT = {
     "deleted_at", "audit_head",
     "watch_until", "watched", "blind", "cached",
     "troubles", "ended_at", "ended_by", "adopted_at", "callers", "tests", "orphaned",
-    "namespace", "carried_to", "unoffered", "batch", "nudges", "on_it", "exposed", "review", "zone", "revocation",
-    "questions", "put_off", "account", "abilities", "mints", "setbacks", "withdrawn", "acted_at",
+    "namespace", "carried_to", "unoffered", "batch", "exposed", "review", "zone",
+    "account", "abilities", "mints", *Asides.model_fields,
 }  # fmt: skip
 """What a rotation knows whichever secret is given: who asked, for what, what was made, and what cannot be undone."""
 

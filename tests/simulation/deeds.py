@@ -170,11 +170,11 @@ def _plain(name: str) -> Press:
     return pressed
 
 
-def _said(name: str, *words: object) -> Press:
+def _said(name: str, *words: object, **more: object) -> Press:
     """Press a button whose form takes a few words."""
 
     def pressed(town: Town, shown: Rotation, who: str) -> None:
-        town.begin(Actor(name, shown.id, who), getattr(town.service, name)(shown.id, *words, by=who))
+        town.begin(Actor(name, shown.id, who), getattr(town.service, name)(shown.id, *words, by=who, **more))
 
     return pressed
 
@@ -198,6 +198,9 @@ PRESSES: dict[Action, Press] = {
     Action.REVIEW: _told("give_review", what="a key", where="a log", since="unknown", reach="all"),
     Action.REVOKED: _plain("revoked"),
     Action.NOT_NEEDED: _said("not_needed", "it expires"),
+    Action.CHOOSE_ROW: _said("choose_row", "row_1"),
+    Action.REVOKE_THERE: _said("revoke_there", "known trouble", pressed=JUST_NOW, shown=""),
+    Action.ENABLE_AGAIN: _plain("enable_again"),
 }
 
 
