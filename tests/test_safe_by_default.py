@@ -49,9 +49,7 @@ async def test_the_folder_of_the_embedded_server_is_its_users_alone(tmp_path: Pa
         assert (tmp_path / "new").stat().st_mode & 0o077 == 0
 
 
-def test_what_is_excused_by_hand_is_a_name_a_label_a_safe_loader_xml_without_entities_and_the_embedded_servers_survivor() -> (
-    None
-):
+def test_what_is_excused_by_hand_is_a_name_a_label_a_safe_loader_plain_xml_and_the_embedded_servers_survivor() -> None:
     command = f"{sys.executable} -m ruff check --ignore-noqa --select S --ignore S101 --output-format json bot handlers"
     found = subprocess.run(command.split(), cwd=ROOT, capture_output=True, check=False).stdout
     excused = {f"{Path(each['filename']).stem} {each['code']}" for each in json.loads(found)}
