@@ -168,7 +168,7 @@ class OpenAI(Account):
         dates = {"created_at": key.created_at, "expires_at": key.expires_at}
         row = Row(id=key.id, name=name, owner=f"service account {name}", **dates)
         ends = ("expiry date",) if like and like.expires_at else ()
-        return Minted(row, key.value, copied=("project",), uncopied=("permissions", *ends))
+        return Minted(row, key.value, copied=("project",) if like else (), uncopied=("permissions", *ends))
 
     async def rows(self) -> tuple[Row, ...]:
         """List every key of the project, also those whose owner has left it: they may still be enabled."""

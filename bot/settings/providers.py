@@ -83,7 +83,7 @@ def _misplaced(one: ProviderSettings) -> Iterator[tuple[str, str]]:
             yield field, f"it should be {ProviderSettings.model_fields[field].description}"
     for field, kinds in HAVE.items():
         if getattr(one, field) and one.kind not in kinds:
-            yield field, f"nothing should be: {one.kind} has none"
+            yield field, f"leave it out: an account of kind {one.kind} has no {field}"
 
 
 WITH_ADMIN_KEYS = tuple(kind for kind in KNOWN if kind != IAM)

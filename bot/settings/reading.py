@@ -1,6 +1,7 @@
 """Reads the settings, and says in a sentence each all that is wrong with them."""
 
 import os
+import re
 import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -99,7 +100,10 @@ def _lacks_sign_in(values: Mapping[str, str]) -> Iterator[str]:
 def _lacks_page(values: Mapping[str, str]) -> Iterator[str]:
     """Return a sentence about a page for secrets that nobody could open."""
     if values.get("secret_form", "").strip().lower() == "web" and not values.get("approval_link"):
-        yield f"SECRET_FORM=web needs APPROVAL_LINK: {Settings.model_fields['approval_link'].description}."
+        yield (
+            "SECRET_FORM=web needs APPROVAL_LINK, the address at which people's browsers reach PORT, and OIDC_ISSUER, "
+            "OIDC_CLIENT_ID, OIDC_CLIENT_SECRET and PORT: docs/administer.md says how."
+        )
 
 
 WHY_PORT = "the page is served there, also with Socket Mode"
@@ -165,12 +169,17 @@ def _should_be(name: str, what: str) -> str:
     return f"{what}: it should be {looks(Settings.model_fields[name])}."
 
 
+GUIDE = re.compile(r" \(\[[^\]]*\]\([^)]*\)\)")
+"""The links in meanings, which only the page of the settings can follow."""
+
+
 def looks(field: FieldInfo) -> str:
     """Say what a setting should look like."""
     what, limits = unit(field), bounds(field)
     if limits:
         what = f"{limits} {what}" if what in COUNTED else f"{what} ({limits})"
-    return f"{what}: {field.description}" if what else str(field.description)
+    said = GUIDE.sub("", str(field.description))
+    return f"{what}: {said}" if what else said
 
 
 def unit(field: FieldInfo) -> str:

@@ -321,13 +321,23 @@ def _from_file(name: str) -> Any:
         raise told(f"{name} is not valid YAML") from None
 
 
+def _inline(value: str) -> Any:
+    """Read JSON that stands in the setting; what looks like the name of a file lacks its `@`."""
+    if FILE_NAME.fullmatch(value.strip()):
+        raise told("it is not JSON: before the name of a file write @")
+    return _decoded(value, "")
+
+
+FILE_NAME = re.compile(r"[^{}\[\]\"]+\.(ya?ml|json)")
+
+
 def structure(value: Any) -> Any:
     """Read an object of JSON, or the file that `@` names."""
     if not isinstance(value, str):
         return value
     if value.startswith("@{"):
         raise told("what follows @ should be the name of a file: leave out the @ before JSON")
-    return _from_file(value[1:].strip()) if value.startswith("@") else _decoded(value, "")
+    return _from_file(value[1:].strip()) if value.startswith("@") else _inline(value)
 
 
 def _are_reachable(gateways: Mapping[str, GatewaySettings]) -> Mapping[str, GatewaySettings]:

@@ -153,8 +153,11 @@ def _within(told: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+UNREADABLE = "The file that the bot signs in to Vault with (secret_id_file or token_file) can't be read."
+
+
 def _written(file: Path | None) -> str:
     try:
         return file.read_text(encoding="ascii").strip() if file else ""
     except (OSError, UnicodeDecodeError):
-        raise ApiError("The file with the bot's own token for Vault can't be read.") from None
+        raise ApiError(UNREADABLE) from None

@@ -41,7 +41,7 @@ def mint_form(
 
 
 def _copied(_: Rotation) -> str:
-    return "nothing, as Keyturn does not know which API key there is the old one: the settings say where it is made."
+    return "nothing: Keyturn does not know which API key is the old one there. The settings say where it is made."
 
 
 def facts(rotation: Rotation) -> list[str]:
@@ -64,15 +64,15 @@ def _fact(mint: Mint, rotation: Rotation, place: str, *, is_unwanted: bool) -> s
             if mint.row
             else f"{place} lists no {name}, an hour after it was asked for."
         )
-    return f"Made at {place}: {name}{_details(mint)}." if mint.row else ""
+    return f"Made at {place}: {name}{_details(mint)}" if mint.row else ""
 
 
 def _details(mint: Mint) -> str:
     assert mint.row is not None
     parts = [
-        code(mint.row.hint) if mint.row.hint else "",
-        f"copied from the old one: {', '.join(map(visible, mint.copied))}" if mint.copied else "",
-        f"not copied: {', '.join(map(visible, mint.uncopied))}" if mint.uncopied else "",
-        f"it could not be tried there ({visible(mint.untried)})" if mint.untried else "",
+        f" ({code(mint.row.hint)})." if mint.row.hint else ".",
+        f" It has the old one's {', '.join(map(visible, mint.copied))}." if mint.copied else "",
+        f" Not copied from the old one: {', '.join(map(visible, mint.uncopied))}." if mint.uncopied else "",
+        f" It could not be tried there ({visible(mint.untried)})." if mint.untried else "",
     ]
-    return "".join(f", {part}" for part in parts if part)
+    return "".join(parts)

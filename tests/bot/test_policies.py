@@ -169,6 +169,8 @@ production:
         ('{"p": {}, "p": {}}', "p is set twice: keep one."),
         ("@missing.yaml", "missing.yaml can't be read"),
         ("{", "it is not valid JSON"),
+        ("policy.yaml", "POLICY is wrong: it is not JSON: before the name of a file write @"),
+        ("[]", "in YAML or JSON: @policy.yaml."),
     ],
 )
 def test_what_is_wrong_with_a_policy_is_one_clear_sentence(policy, said):

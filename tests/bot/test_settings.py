@@ -206,7 +206,7 @@ def test_a_sign_in_that_could_not_work_is_refused(read, missing):
 
 
 def test_a_page_for_secrets_that_nobody_could_open_is_refused(read):
-    assert sentence(read, SECRET_FORM="web").startswith("SECRET_FORM=web needs APPROVAL_LINK: where people reach PORT")
+    assert sentence(read, SECRET_FORM="web").startswith("SECRET_FORM=web needs APPROVAL_LINK, ")
 
 
 @pytest.mark.parametrize("name", [name for name in SIGN_IN if name.startswith("OIDC")])
@@ -253,15 +253,15 @@ def every_secret() -> dict[str, str]:
         ),
         ({"admin_key": "CANARY key"}, "at main.admin_key it should be an admin key of that provider"),
         ({"project": ""}, "at main.project it should be the id of a project at OpenAI"),
-        ({"kind": "anthropic"}, "at main.project nothing should be: anthropic has none"),
-        ({"workspace": "w"}, "at main.workspace nothing should be: openai has none"),
+        ({"kind": "anthropic"}, "at main.project leave it out: an account of kind anthropic has no project"),
+        ({"workspace": "w"}, "at main.workspace leave it out: an account of kind openai has no workspace"),
         ({"url": "http://proxy.example/v1"}, "at main.url it should be another address"),
         ({"url": "https://CANARY@proxy.example/v1"}, "at main.url it should be another address"),
-        ({"kind": "aws-iam"}, "at main.admin_key nothing should be: aws-iam has none"),
+        ({"kind": "aws-iam"}, "at main.admin_key leave it out: an account of kind aws-iam has no admin_key"),
         ({"kind": "aws-iam"}, "at main.user it should be the name of an IAM user at AWS"),
         ({"kind": "aws-iam", "user": "a/b"}, "(at main.user): it should be the name of an IAM user at AWS"),
         ({"admin_key": None}, "at main.admin_key it should be an admin key of that provider"),
-        ({"user": "u"}, "at main.user nothing should be: openai has none"),
+        ({"user": "u"}, "at main.user leave it out: an account of kind openai has no user"),
         ({"projects": "p"}, "PROVIDERS has no field projects (at main): did you mean project?"),
     ],
 )
