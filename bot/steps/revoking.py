@@ -4,13 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bot.rotation import revoking
 from bot.rotation.credentials import Ability, Provider, Row, Status
-from bot.rotation.errors import ApiError, Blocked, Uncertain
+from bot.rotation.errors import ApiError, Blocked, Unanswerable, Uncertain
 from bot.rotation.parts import Look, Phase, There, Which
 from bot.rotation.plan import users_of
 from bot.rotation.record import Rotation
 from bot.rotation.revocation import left_too
 from bot.rotation.stops import Cause
 from bot.steps.world import World
+
+
+LAPSED = "The approval no longer counts."
 
 
 async def revoke(rotation: Rotation, world: World) -> Rotation:
@@ -119,7 +122,8 @@ DO: Mapping[Phase, Callable[[Rotation, There, Provider, World], Awaitable[Rotati
 
 async def _against(rotation: Rotation, there: There, provider: Provider, world: World) -> Rotation | None:
     """Return *rotation* stopped if something speaks against going on now; None if nothing does."""
-    if why := revoking.needed(rotation) or await _in_the_gateway(rotation, world):
+    why = revoking.needed(rotation) or await _in_the_gateway(rotation, world)
+    if why := why or await _unapproved(rotation, there, world):
         return _stopped(rotation, why, world)
     kept = revoking.new_row(rotation)
     if (kept and kept.id == there.row.id) or await world.owners.is_shared(rotation, there.row.id):
@@ -128,6 +132,21 @@ async def _against(rotation: Rotation, there: There, provider: Provider, world: 
     if why := " ".join(revoking.objections(rotation, there, look)):
         return _stopped(rotation, why, world, look=look)
     return None
+
+
+async def _unapproved(rotation: Rotation, there: There, world: World) -> str:
+    """Say why too few of those who asked for it still may; empty if enough do. What a leak does, a start allows."""
+    try:
+        if there.by_itself:
+            started = await world.people.started(rotation)
+            return "" if started.starts else started.note or LAPSED
+        reviewed = await world.people.reviewed(rotation.but(approvals=there.approvals), world.now())
+    except Unanswerable:
+        raise Uncertain("Slack does not tell whether those who asked for the revocation still may.") from None
+    if len(reviewed.approvals) >= reviewed.approvals_required:
+        return ""
+    changes = reviewed.voids[-1].changes if reviewed.voids[len(rotation.voids) :] else ()
+    return " ".join((LAPSED, *changes[:1]))
 
 
 async def looked(rotation: Rotation, row: Row, provider: Provider, world: World) -> Look:

@@ -17,6 +17,7 @@ from bot.rotation.finding import Finding
 from bot.rotation.inventory import Inventory, Unlisted
 from bot.rotation.nudges import Kind, matters
 from bot.rotation.parts import Exposure, Look, OnIt, Phase, Trouble
+from bot.rotation.people import People
 from bot.rotation.policy import offered
 from bot.rotation.record import Rotation
 from bot.rotation.states import State, Track
@@ -39,6 +40,7 @@ from tests.bot.values import (
     rotation,
     running,
 )
+from tests.support.in_memory import RULES, Everybody
 from tests.support.providers import Account, Accounts, Fault, lost, refused, unreached
 
 DAY = 86_400
@@ -65,6 +67,13 @@ class Owners:
         return self.shared
 
 
+class Slack(Everybody):
+    group = frozenset({"U_APPROVER"})
+
+    async def members(self, _: str) -> frozenset[str]:
+        return self.group
+
+
 class Scene:
     """An account with the old credential and the new one, and a rotation that is over; time passes as it waits."""
 
@@ -77,7 +86,8 @@ class Scene:
         self.world = World(
             nothing, nothing, nothing, limits(), self.now, owners=self.owners, providers=Accounts(openai=self.account)
         )
-        self.world = replace(self.world, hold=Hand())
+        self.slack = Slack()
+        self.world = replace(self.world, hold=Hand(), people=People(self.slack, RULES))
         made = running().replacement
         assert made
         self.record = running(
@@ -227,6 +237,7 @@ async def test_a_provider_that_shows_it_again_is_asked_to_delete_it_again():
         (lambda scene: scene.account.use(scene.old.id), "Somebody else holds it"),
         (lambda scene: setattr(scene.account, "is_usage_known", False), "nobody knows"),
         (lambda scene: setattr(scene.owners, "shared", True), "Another key in AISIX"),
+        (lambda scene: setattr(scene.slack, "group", frozenset()), "The approval no longer counts."),
     ],
 )
 async def test_what_speaks_against_it_stops_it_before_the_call_and_people_hear_of_it(then, why):
