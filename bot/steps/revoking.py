@@ -12,7 +12,6 @@ from bot.rotation.revocation import left_too
 from bot.rotation.stops import Cause
 from bot.steps.world import World
 
-
 LAPSED = "The approval no longer counts."
 
 

@@ -1159,6 +1159,48 @@ TABLE: dict[str, dict[str, Guard]] = {
             "test_no_plug_leaves_a_credential_behind_or_takes_one_that_is_used",
         ),
     },
+    "Revoking at the provider": {
+        "A credential that another key in AISIX has too is disabled.": Guard(
+            " or await world.owners.is_shared(rotation, there.row.id):",
+            "test_what_speaks_against_it_stops_it_before_the_call_and_people_hear_of_it",
+            ":",
+        ),
+        "A credential that somebody has used since the cut-over is disabled.": Guard(
+            "        if any(doubt not in flags for flags in allowed):\n            yield SAID[doubt]\n",
+            "test_what_speaks_against_it_stops_it_before_the_call_and_people_hear_of_it",
+            "        pass\n",
+        ),
+        "What an approver asked for is done after they have left.": Guard(
+            "if why := why or await _unapproved(rotation, there, world):",
+            "test_what_speaks_against_it_stops_it_before_the_call_and_people_hear_of_it",
+            "if why:",
+        ),
+        "An exposed key is disabled while a model at the gateway still uses it.": Guard(
+            "why = revoking.needed(rotation) or await _in_the_gateway(rotation, world)",
+            "test_no_exposed_key_is_disabled_that_something_at_the_gateway_uses_or_may_use_unseen",
+            "why = revoking.needed(rotation)",
+        ),
+        "A model goes back to a key that is disabled at its provider.": Guard(
+            "    if not revoking.must_enable(rotation) or task is None or task.there is None:\n",
+            "test_no_model_goes_back_to_a_key_before_it_is_enabled_again",
+            "    if task is None or task.there is None or rotation.stop is None:\n",
+        ),
+        "The credential that stays in use is chosen as the old one.": Guard(
+            "        and not (kept and row.id == kept.id)\n",
+            "test_what_stays_in_use_or_is_younger_than_the_request_is_not_offered",
+            "",
+        ),
+        "What somebody enabled again meanwhile is deleted all the same.": Guard(
+            "        if row.status is Status.ACTIVE and there.disabled_at:\n",
+            "test_somebody_who_enables_it_meanwhile_is_not_overruled",
+            "        if False:\n",
+        ),
+        "One answer that it is gone ends the task.": Guard(
+            "READS, BETWEEN_READS = 3,",
+            "test_it_is_disabled_and_after_the_grace_deleted_and_then_read_until_it_is_gone_for_sure",
+            "READS, BETWEEN_READS = 1,",
+        ),
+    },
 }
 
 GUARDS = [guard._replace(prevents=prevents) for part in TABLE.values() for prevents, guard in part.items()]
