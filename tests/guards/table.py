@@ -1181,9 +1181,9 @@ TABLE: dict[str, dict[str, Guard]] = {
             "why = revoking.needed(rotation)",
         ),
         "A model goes back to a key that is disabled at its provider.": Guard(
-            "    if not revoking.must_enable(rotation) or task is None or task.there is None:\n",
+            "        row = await _enabled(rotation, task.there, provider, world)\n    except Uncertain:",
             "test_no_model_goes_back_to_a_key_before_it_is_enabled_again",
-            "    if task is None or task.there is None or rotation.stop is None:\n",
+            "        row = task.there.row\n    except Uncertain:",
         ),
         "The credential that stays in use is chosen as the old one.": Guard(
             "        and not (kept and row.id == kept.id)\n",
