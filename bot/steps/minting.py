@@ -78,7 +78,7 @@ async def _ask(rotation: Rotation, mint: Mint, provider: Provider, world: World)
         return await _look(rotation, mint, provider, world)
     await world.hold.verified(rotation.version)
     try:
-        made = await provider.mint(mint.name, None)
+        made = await provider.mint(mint.name, rotation.old_row)
     except Uncertain as trouble:
         if not trouble.arrived:
             trouble.after = noted(rotation, mint.but(sent=""))

@@ -40,7 +40,9 @@ def mint_form(
     }
 
 
-def _copied(_: Rotation) -> str:
+def _copied(rotation: Rotation) -> str:
+    if rotation.old_row:
+        return "what it shows of the old one's limits and place. The card says what was copied, and what was not."
     return "nothing: Keyturn does not know which API key is the old one there. The settings say where it is made."
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bot.engine import SHORT
 from bot.rotation.actions import Action
-from bot.rotation.credentials import Ability
+from bot.rotation.credentials import Ability, Row
 from bot.rotation.minting import minted, present, unwanted
 from bot.rotation.parts import Way, Which
 from bot.rotation.plan import make_plan
@@ -115,10 +115,11 @@ def check(tenancy: Tenancy, record: Rotation) -> None:
 
 async def test_the_provider_makes_the_secret_and_the_whole_rotation_goes_on_with_it(tenancy):
     machine = await tenancy.machine()
-    asked = await machine.until(await begun(tenancy, machine), lambda r: r.state is State.AWAITING_APPROVAL)
+    known = (await begun(tenancy, machine)).but(old_row=Row(id="row_old", owner="the team's"))
+    asked = await machine.until(known, lambda r: r.state is State.AWAITING_APPROVAL)
 
     check(tenancy, asked)
-    assert asked.replacement.way is Way.MINTED
+    assert (asked.replacement.way, asked.mints[0].row.owner) == (Way.MINTED, "the team's")
     assert asked.replacement.row.id == asked.mints[0].row.id
     assert machine.world.pocket == {}
     await machine.until(tenancy.approved(asked), lambda r: r.state is State.COMPLETED)
