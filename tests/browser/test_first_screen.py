@@ -79,6 +79,7 @@ def worst(plan: Plan) -> dict[str, Rotation]:
     said |= dict.fromkeys(("environments", "where", "lists"), where)
     said |= {"reason": r.REFUSED_401.reason, "field": "api_base", "how": "two names", "routes": "`raw`"}
     said |= {"took": "the lists took 12 s", "time": "10 minutes", "reference": "00c0ffee", "most": 5}
+    said |= {"account": "openai-prod", "provider": "OpenAI", "name": "keyturn-r7k2abc-1", "number": 3}
     heard = r.accepted(r.failed_before(r.awaiting_approval(plan, tally=r.FAILING_CALLERS, unrehearsed="x" * 200)), 0)
     asked = r.listening(heard, (None, 640, 300)).but(voids=(r.void(), r.lapsed()), approvals_required=3)
     states = {
